@@ -1,0 +1,39 @@
+# Everything happens in .venv, with the versions that constraints.txt pins.
+PYTHON ?= python3
+VENV := .venv
+DONE := $(VENV)/.installed
+DEMO_SIZE ?= -S synthetic.records=1200 -S train.epochs=8 -S 'train.seeds=[0]' -S train.batch_size=32 \
+	-S 'trunk.channels=[16,32,64]'
+
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+export DVC_NO_ANALYTICS := 1
+export MLFLOW_DISABLE_TELEMETRY := true
+unexport PYTHONPATH
+
+.PHONY: help setup demo test lint
+help:
+	@echo 'make setup   install everything into $(VENV)'
+	@echo 'make demo    run the whole DAG on synthetic ECGs, beside the committed results'
+	@echo 'make test    run the tests'
+	@echo 'make lint    ruff and mypy'
+
+setup: $(DONE)
+
+$(DONE): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+# An experiment in a copy of the project (--temp): the workspace and its metrics stay as they are.
+demo: setup
+	dvc exp run --temp --force -n demo -S dataset=synthetic $(DEMO_SIZE)
+	python stages/extract.py demo demo
+
+test: setup
+	pytest
+
+lint: setup
+	ruff check .
+	ruff format --check .
+	mypy

@@ -1,0 +1,32 @@
+"""Predictions that need no model: the lines that every result stands beside."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ecg_temporal.evaluation.metrics import multilabel_metrics
+
+
+def trivial_lines(classes: list[str], labels: NDArray[np.uint8]) -> dict[str, dict[str, float]]:
+    """Return the headline figures of two constant predictions.
+
+    Parameters
+    ----------
+    classes : list of str
+    labels : uint8 array [records, classes]
+        Of the test fold.
+
+    Returns
+    -------
+    dict
+        "nothing": no class, whatever the record; "always NORM": that class alone (the commonest one where
+        there is no NORM). A constant ranks nothing: its AUPRC is the prevalence, its AUROC one half.
+
+    """
+    common = classes.index("NORM") if "NORM" in classes else int(labels.sum(axis=0).argmax())
+    nothing = np.zeros(labels.shape)
+    always = nothing.copy()
+    always[:, common] = 1.0
+    return {
+        "nothing": multilabel_metrics(labels, nothing),
+        f"always {classes[common]}": multilabel_metrics(labels, always),
+    }

@@ -1,0 +1,57 @@
+"""The whole model: scaling, trunk, temporal part, pooling over time, and a linear classifier."""
+
+import torch
+from torch import Tensor, nn
+
+from ecg_temporal.models.settings import ArchitectureSettings, TrunkSettings
+from ecg_temporal.models.temporal import RecurrentStack
+from ecg_temporal.models.trunk import Trunk
+
+
+class ECGClassifier(nn.Module):
+    """Multi-label classifier of ECGs of any length.
+
+    The only difference between two architectures is what stands between the trunk's frames and the pooling,
+    which takes the mean and the maximum over time of each feature, so of the states of both directions.
+
+    Parameters
+    ----------
+    leads, classes : int
+    trunk : TrunkSettings
+    architecture : ArchitectureSettings
+
+    Attributes
+    ----------
+    mean, scale : Tensor, float32, [leads, 1]
+        Of the training folds, in microvolts. Kept with the weights, so that no one can scale otherwise.
+
+    """
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(
+        self, leads: int, classes: int, trunk: TrunkSettings, architecture: ArchitectureSettings
+    ) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(leads, 1))
+        self.register_buffer("scale", torch.ones(leads, 1))
+        self.trunk = Trunk(leads, trunk, architecture.widen)
+        self.temporal = RecurrentStack(
+            self.trunk.features, architecture.rnn, architecture.layers, architecture.hidden
+        )
+        self.dropout = nn.Dropout(trunk.dropout)
+        self.linear = nn.Linear(2 * self.temporal.features, classes)
+
+    def forward(self, signals: Tensor) -> Tensor:
+        """Return logits [batch, classes] of signals [batch, leads, samples] in microvolts, any dtype."""
+        x = (signals.float() - self.mean) / self.scale
+        x = self.temporal(self.trunk(x))
+        x = torch.cat([x.mean(dim=2), x.amax(dim=2)], dim=1)
+        logits: Tensor = self.linear(self.dropout(x))
+        return logits
+
+
+def count_parameters(model: nn.Module) -> int:
+    """Return the number of trainable parameters."""
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)

@@ -1,0 +1,75 @@
+"""The residual 1-D CNN that every architecture shares.
+
+After He et al., Deep Residual Learning for Image Recognition (arXiv:1512.03385), in one dimension as in
+Wang et al., Time Series Classification from Scratch (arXiv:1611.06455).
+
+The layers are written as 2-D convolutions with kernels (1, k) and run in channels-last order: the same
+arithmetic as nn.Conv1d, 1.5 times as fast in bf16 on a CPU (1451 against 951 records/s).
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ecg_temporal.models.settings import TrunkSettings
+
+
+def convolution(inputs: int, outputs: int, kernel_size: int, stride: int = 1) -> nn.Sequential:
+    """Return a convolution along time, centred, followed by batch normalisation."""
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, (1, kernel_size), (1, stride), (0, kernel_size // 2), bias=False),
+        nn.BatchNorm2d(outputs),
+    )
+
+
+class ResidualBlock(nn.Module):
+    """Two convolutions and a shortcut, which is a 1×1 convolution where the shape changes."""
+
+    def __init__(self, inputs: int, outputs: int, kernel_size: int, stride: int) -> None:
+        super().__init__()
+        self.first = convolution(inputs, outputs, kernel_size, stride)
+        self.second = convolution(outputs, outputs, kernel_size)
+        same = inputs == outputs and stride == 1
+        self.shortcut = nn.Identity() if same else convolution(inputs, outputs, 1, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map [batch, inputs, 1, time] to [batch, outputs, 1, ceil(time / stride)]."""
+        return F.relu(self.second(F.relu(self.first(x))) + self.shortcut(x))
+
+
+class Trunk(nn.Module):
+    """Stem (stride 2), max-pool (2) and residual blocks: one frame per 4 · 2^(blocks - 1) samples.
+
+    Parameters
+    ----------
+    leads : int
+        Channels of the signal.
+    settings : TrunkSettings
+    widen : float
+        Multiplies every entry of settings.channels, rounded.
+
+    Attributes
+    ----------
+    features : int
+        Length of the feature vector of a frame.
+
+    """
+
+    def __init__(self, leads: int, settings: TrunkSettings, widen: float = 1.0) -> None:
+        super().__init__()
+        channels = [max(1, round(c * widen)) for c in settings.channels]
+        self.stem = convolution(leads, channels[0], settings.stem_kernel_size, stride=2)
+        self.blocks = nn.Sequential(
+            *(
+                ResidualBlock(inputs, outputs, settings.kernel_size, stride=1 if k == 0 else 2)
+                for k, (inputs, outputs) in enumerate(zip([channels[0], *channels], channels, strict=False))
+            )
+        )
+        self.features = channels[-1]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map a signal [batch, leads, samples] to frames [batch, features, frames]."""
+        x = x.unsqueeze(2).contiguous(memory_format=torch.channels_last)
+        x = F.max_pool2d(F.relu(self.stem(x)), (1, 2))
+        frames: Tensor = self.blocks(x).squeeze(2)
+        return frames

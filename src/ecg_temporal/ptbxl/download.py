@@ -1,0 +1,152 @@
+"""PTB-XL from PhysioNet: resumed, checked by SHA-256, eight connections."""
+
+import hashlib
+import re
+import time
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path, PurePosixPath
+
+import requests
+from requests.adapters import HTTPAdapter
+from tqdm import tqdm
+from urllib3.util import Retry
+
+VERSION = "1.0.3"
+MIRRORS = (
+    f"https://physionet-open.s3.amazonaws.com/ptb-xl/{VERSION}/",
+    f"https://physionet.org/files/ptb-xl/{VERSION}/",
+)
+"""The open bucket first: it stays up when the site does not."""
+SUMS = "SHA256SUMS.txt"
+CONNECTIONS = 8
+"""PhysioNet gives each connection about 50 KB/s and throttles many more than eight."""
+ATTEMPTS = 5
+TIMEOUT = (10, 30)
+"""Seconds to connect, and between two bytes."""
+
+_WANTED = re.compile(
+    r"ptbxl_database\.csv|scp_statements\.csv|LICENSE\.txt|records100/\d{5}/\d{5}_lr\.(dat|hea)"
+)
+
+
+class DownloadError(OSError):
+    """The dataset could not be fetched; the message names the file and what to do."""
+
+
+def download(tree: Path, mirrors: tuple[str, ...] = MIRRORS) -> dict[str, str]:
+    """Fetch the tables and the 100 Hz records of PTB-XL into `tree`, going on from what is there.
+
+    Returns
+    -------
+    dict of str
+        Where the files came from, for the manifest.
+
+    Raises
+    ------
+    DownloadError
+        No mirror answers, or a file stays wrong after several attempts. What is there is kept.
+
+    """
+    tree.mkdir(parents=True, exist_ok=True)
+    session = requests.Session()
+    retry = Retry(total=ATTEMPTS, backoff_factor=0.5, status_forcelist=(429, 500, 502, 503, 504))
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, HTTPAdapter(pool_maxsize=CONNECTIONS, max_retries=retry))
+    base, sums = _first_that_answers(session, mirrors)
+    wanted = {name: sha for name, sha in parse_sums(sums).items() if _WANTED.fullmatch(name)}
+    for table in ("ptbxl_database.csv", "scp_statements.csv"):
+        if table not in wanted:
+            raise DownloadError(f"{base}{SUMS} does not name {table}: is this PTB-XL {VERSION}?")
+    missing = {name: sha for name, sha in wanted.items() if not (tree / name).exists()}
+    with (
+        ThreadPoolExecutor(CONNECTIONS) as pool,
+        tqdm(
+            total=len(wanted), initial=len(wanted) - len(missing), unit="file", desc="downloading"
+        ) as progress,
+    ):
+        jobs = [
+            pool.submit(fetch_file, session, base + name, tree / name, sha) for name, sha in missing.items()
+        ]
+        try:
+            for job in as_completed(jobs):
+                job.result()
+                progress.update()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    return {"all files": base, "verified": f"SHA-256 of {len(wanted)} files"}
+
+
+def parse_sums(text: str) -> dict[str, str]:
+    """Return name → SHA-256 of a SHA256SUMS.txt.
+
+    Raises:
+        DownloadError: a line is malformed, or a name would leave the folder.
+
+    """
+    sums = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip():
+            continue
+        sha, _, name = line.partition(" ")
+        name = name.lstrip(" *")
+        path = PurePosixPath(name)
+        if not re.fullmatch(r"[0-9a-f]{64}", sha) or not name:
+            raise DownloadError(f"{SUMS}, line {number} is not 'SHA-256 name': {line[:80]!r}")
+        if path.is_absolute() or ".." in path.parts or "\\" in name:
+            raise DownloadError(f"{SUMS}, line {number}: the name {name!r} leaves the folder")
+        sums[name] = sha
+    return sums
+
+
+def fetch_file(session: requests.Session, url: str, path: Path, sha256: str) -> None:
+    """Fetch `url` to `path`, resuming what an earlier attempt left in `path`.part.
+
+    Raises:
+        DownloadError: the content does not have this SHA-256, or the server fails, at every attempt.
+
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    reason = ""
+    for attempt in range(ATTEMPTS):
+        if attempt:
+            time.sleep(min(0.5 * 2**attempt, 20))
+        try:
+            _append(session, url, part)
+        except requests.RequestException as error:
+            reason = str(error)
+            continue
+        if hashlib.sha256(part.read_bytes()).hexdigest() == sha256:
+            part.replace(path)
+            return
+        reason = "its SHA-256 is not the one in SHA256SUMS.txt"
+        part.unlink()
+    raise DownloadError(f"{url}: {reason} ({ATTEMPTS} attempts); run the same command again to go on")
+
+
+def _append(session: requests.Session, url: str, part: Path) -> None:
+    have = part.stat().st_size if part.exists() else 0
+    headers = {"Range": f"bytes={have}-"} if have else {}
+    with session.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
+        if response.status_code == 416:  # nothing is left to send
+            return
+        response.raise_for_status()
+        # A server that ignores Range starts from the beginning again.
+        with part.open("ab" if response.status_code == 206 else "wb") as file:
+            for chunk in response.iter_content(1 << 16):
+                file.write(chunk)
+
+
+def _first_that_answers(session: requests.Session, mirrors: tuple[str, ...]) -> tuple[str, str]:
+    reasons = []
+    for base in mirrors:
+        try:
+            response = session.get(base + SUMS, timeout=TIMEOUT)
+            response.raise_for_status()
+            return base, response.text
+        except requests.RequestException as error:
+            reasons.append(f"{base}: {error}")
+    raise DownloadError(
+        "PhysioNet does not answer; try later, or set PTBXL_DIR to a folder with PTB-XL " + "; ".join(reasons)
+    )

@@ -1,0 +1,134 @@
+"""SCP-ECG statements to the 23 diagnostic subclasses, and records to folds."""
+
+import ast
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+FOLDS: dict[str, tuple[int, ...]] = {"train": (1, 2, 3, 4, 5, 6, 7, 8), "validation": (9,), "test": (10,)}
+"""The strat_fold values of each split, as PTB-XL's authors recommend them."""
+
+
+class LabelError(ValueError):
+    """The tables can't be used; the message names the table, the record and the reason."""
+
+
+def subclasses(statements: pd.DataFrame) -> dict[str, str]:
+    """Return the diagnostic subclass of each diagnostic statement.
+
+    Parameters
+    ----------
+    statements : DataFrame
+        scp_statements.csv, indexed by statement.
+
+    Raises
+    ------
+    LabelError
+        A column is missing or no statement is diagnostic.
+
+    """
+    for column in ("diagnostic", "diagnostic_subclass"):
+        if column not in statements:
+            raise LabelError(f"scp_statements.csv has no column {column!r}")
+    diagnostic = statements[statements["diagnostic"] == 1]
+    if diagnostic.empty:
+        raise LabelError("scp_statements.csv: no statement is diagnostic")
+    if unnamed := diagnostic.index[diagnostic["diagnostic_subclass"].isna()].tolist():
+        raise LabelError(f"scp_statements.csv: {unnamed[0]} is diagnostic and has no diagnostic_subclass")
+    return {str(code): str(name) for code, name in diagnostic["diagnostic_subclass"].items()}
+
+
+def parse_codes(text: object) -> dict[str, float]:
+    """Return statement → likelihood in percent of one scp_codes cell, such as "{'NORM': 100.0}".
+
+    Raises:
+        LabelError: the text is not a literal of that form. Nothing is evaluated.
+
+    """
+    try:
+        codes = ast.literal_eval(str(text))
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        codes = None
+    if not isinstance(codes, dict) or not all(
+        isinstance(code, str) and isinstance(value, int | float) and 0 <= value <= 100
+        for code, value in codes.items()
+    ):
+        raise LabelError(f"scp_codes is not of the form {{'NORM': 100.0}}: {str(text)[:80]}")
+    return codes
+
+
+def label_matrix(
+    table: pd.DataFrame, statements: pd.DataFrame, min_likelihood: float
+) -> tuple[NDArray[np.uint8], list[str]]:
+    """Return which subclasses each record has, and the names of the subclasses.
+
+    Parameters
+    ----------
+    table : DataFrame
+        ptbxl_database.csv, indexed by ecg_id.
+    statements : DataFrame
+        scp_statements.csv, indexed by statement.
+    min_likelihood : float
+        A statement counts from this likelihood on, in percent.
+
+    Returns
+    -------
+    labels : uint8 array [records, classes]
+    classes : list of str
+        Sorted by name.
+
+    Raises
+    ------
+    LabelError
+        scp_codes is missing or malformed, or has a statement that scp_statements.csv lacks.
+
+    """
+    subclass = subclasses(statements)
+    classes = sorted(set(subclass.values()))
+    column = {name: k for k, name in enumerate(classes)}
+    if "scp_codes" not in table:
+        raise LabelError("ptbxl_database.csv has no column 'scp_codes'")
+    labels = np.zeros((len(table), len(classes)), np.uint8)
+    for row, (ecg_id, text) in enumerate(table["scp_codes"].items()):
+        try:
+            codes = parse_codes(text)
+        except LabelError as error:
+            raise LabelError(f"ptbxl_database.csv: record {ecg_id}: {error}") from None
+        for code, likelihood in codes.items():
+            if code not in statements.index:
+                raise LabelError(
+                    f"ptbxl_database.csv: record {ecg_id}: {code!r} is not in scp_statements.csv"
+                )
+            if code in subclass and likelihood >= min_likelihood:
+                labels[row, column[subclass[code]]] = 1
+    return labels, classes
+
+
+def split_rows(table: pd.DataFrame) -> dict[str, NDArray[np.intp]]:
+    """Return the rows of `table` that belong to each split.
+
+    Raises:
+        LabelError: a fold is not 1 to 10, a split is empty, or a patient is in two splits.
+
+    """
+    for name in ("strat_fold", "patient_id"):
+        if name not in table:
+            raise LabelError(f"ptbxl_database.csv has no column {name!r}")
+    fold = table["strat_fold"]
+    if odd := table.index[~fold.isin(range(1, 11))].tolist():
+        raise LabelError(f"ptbxl_database.csv: record {odd[0]}: strat_fold {fold[odd[0]]!r} is not 1 to 10")
+    if nameless := table.index[table["patient_id"].isna()].tolist():
+        raise LabelError(f"ptbxl_database.csv: record {nameless[0]} has no patient_id")
+    rows = {split: np.flatnonzero(fold.isin(folds)) for split, folds in FOLDS.items()}
+    seen: dict[object, str] = {}
+    for split, members in rows.items():
+        if not len(members):
+            raise LabelError(f"ptbxl_database.csv: the {split} split (folds {FOLDS[split]}) is empty")
+        for patient in table["patient_id"].iloc[members].unique():
+            if patient in seen:
+                raise LabelError(
+                    f"ptbxl_database.csv: patient {patient:.0f} is in two splits, {seen[patient]} and {split}"
+                )
+            seen[patient] = split
+    return rows

@@ -1,0 +1,27 @@
+"""The sections `dataset`, `synthetic` and `labels` of params.yaml."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from ecg_temporal.settings import Settings
+
+Dataset = Literal["ptbxl", "synthetic"]
+
+
+class SyntheticSettings(Settings):
+    """The stand-in: number of records, and the seed that they come from."""
+
+    records: Annotated[int, Field(ge=300, le=1_000_000)]
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
+
+
+class LabelSettings(Settings):
+    """How SCP-ECG statements become labels.
+
+    A diagnostic statement counts if its likelihood is at least `min_likelihood` percent; in PTB-XL a
+    likelihood of 0 means that it is unknown. `unlabelled` says what happens to records without any.
+    """
+
+    min_likelihood: Annotated[float, Field(ge=0, le=100)]
+    unlabelled: Literal["keep", "drop"]

@@ -1,0 +1,159 @@
+"""The comparison as pictures. Every function draws one figure and returns it; the caller saves it."""
+
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from ecg_temporal.models.settings import ArchitectureSettings
+from ecg_temporal.reporting.tables import PAPER
+
+STYLE: Any = {
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#dddddd",
+    "grid.linewidth": 0.6,
+    "axes.axisbelow": True,
+    "figure.dpi": 120,
+    "svg.hashsalt": "ecg-temporal",
+}
+# Okabe & Ito's palette, which stays apart for the colour-blind; one hue per kind of cell, marked as well.
+FAMILIES = {
+    "no recurrence": ("#666666", "s"),
+    "LSTM": ("#0072B2", "o"),
+    "GRU": ("#009E73", "^"),
+    "BiLSTM": ("#D55E00", "D"),
+    "BiGRU": ("#CC79A7", "v"),
+    "mixed": ("#E69F00", "P"),
+}
+DASHES = ("-", "--", ":", "-.")
+
+
+def family(settings: ArchitectureSettings) -> str:
+    """Return which entry of FAMILIES an architecture belongs to."""
+    single = {"none": "no recurrence", "lstm": "LSTM", "gru": "GRU", "bilstm": "BiLSTM", "bigru": "BiGRU"}
+    return single.get(settings.rnn, "mixed")
+
+
+def score_against_size(
+    table: pd.DataFrame, architectures: dict[str, ArchitectureSettings], note: str
+) -> Figure:
+    """Draw macro-AUPRC on the test fold against the number of parameters."""
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(8, 5), layout="constrained")
+        axes = figure.subplots()
+        models = table[table["kind"] == "architecture"].set_index("name")
+        for name, settings in architectures.items():
+            color, marker = FAMILIES[family(settings)]
+            row = models.loc[name]
+            spread = row.get("macro_auprc_std")
+            axes.errorbar(
+                row["parameters"] / 1e6,
+                row["macro_auprc"],
+                yerr=None if spread is None or pd.isna(spread) else spread,
+                color=color,
+                marker=marker,
+                markersize=8,
+                linestyle="none",
+                capsize=3,
+                label=family(settings),
+            )
+        labels = [(row["parameters"] / 1e6, row["macro_auprc"], str(name)) for name, row in models.iterrows()]
+        _label_points(axes, labels)
+        if note == "":
+            axes.axhline(PAPER["macro_auprc"], color="black", linewidth=1, linestyle="--")
+            axes.annotate(
+                "arXiv:2601.18830, its best",
+                (0.995, PAPER["macro_auprc"]),
+                xycoords=("axes fraction", "data"),
+                ha="right",
+                va="bottom",
+            )
+        handles = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
+        axes.legend(handles.values(), handles.keys(), frameon=False, ncols=3, loc="best", fontsize=8)
+        axes.margins(x=0.12, y=0.12)
+        axes.set(xlabel="parameters, millions", ylabel="macro-AUPRC, test fold")
+        _title(figure, "What the temporal part buys: score against size", note)
+        return figure
+
+
+def learning_curves(
+    history: pd.DataFrame, architectures: dict[str, ArchitectureSettings], note: str
+) -> Figure:
+    """Draw training loss and validation macro-AUPRC by epoch, the mean over seeds."""
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(10, 4.6), layout="constrained")
+        left, right = figure.subplots(1, 2)
+        means = history.groupby(["architecture", "epoch"])[["train_loss", "macro_auprc"]].mean()
+        for name, settings in architectures.items():
+            curve = means.loc[name]
+            color, marker = FAMILIES[family(settings)]
+            depth = 1 if settings.widen != 1 else settings.layers - 1
+            style = {
+                "color": color,
+                "linestyle": DASHES[depth % len(DASHES)],
+                "marker": marker,
+                "markersize": 3.5,
+                "linewidth": 1.3,
+                "label": name,
+            }
+            left.plot(curve.index, curve["train_loss"], **style)
+            right.plot(curve.index, curve["macro_auprc"], **style)
+        for axes in (left, right):
+            axes.xaxis.get_major_locator().set_params(integer=True)
+        left.set(xlabel="epoch", ylabel="training loss (binary cross-entropy)", yscale="log")
+        left.yaxis.set_major_formatter(mpl.ticker.FormatStrFormatter("%g"))
+        left.yaxis.set_minor_formatter(mpl.ticker.FormatStrFormatter("%g"))
+        right.set(xlabel="epoch", ylabel="macro-AUPRC, validation fold")
+        figure.legend(
+            *right.get_legend_handles_labels(), loc="outside right center", frameon=False, fontsize=8
+        )
+        _title(figure, "Learning curves", note)
+        return figure
+
+
+def class_heat_map(per_class: pd.DataFrame, names: list[str], note: str) -> Figure:
+    """Draw average precision by subclass (rows, commonest first) and architecture (columns)."""
+    with mpl.rc_context({**STYLE, "axes.grid": False}):
+        grid = per_class.pivot(index="subclass", columns="architecture", values="average_precision")[names]
+        positives = per_class.drop_duplicates("subclass").set_index("subclass")["positives"]
+        grid = grid.loc[positives.sort_values(ascending=False, kind="stable").index]
+        height, width = 1.6 + 0.26 * len(grid), 2.2 + 0.62 * len(names)
+        figure = Figure(figsize=(width, height), layout="constrained")
+        axes = figure.subplots()
+        image = axes.imshow(grid, cmap="cividis", vmin=0, vmax=1, aspect="auto")
+        axes.set_xticks(range(len(names)), names, rotation=40, ha="right", rotation_mode="anchor")
+        axes.set_yticks(range(len(grid)), [f"{name} ({positives[name]})" for name in grid.index])
+        axes.tick_params(length=0)
+        axes.spines[:].set_visible(False)
+        for (row, column), value in np.ndenumerate(grid.to_numpy()):
+            text = "–" if np.isnan(value) else f"{value:.2f}"
+            color = "black" if value > 0.55 else "white"
+            axes.text(column, row, text, ha="center", va="center", fontsize=7, color=color)
+        figure.colorbar(image, label="average precision", fraction=0.03, pad=0.01)
+        axes.set_ylabel("diagnostic subclass (positive test records)")
+        _title(figure, "Average precision by diagnosis, test fold", note)
+        return figure
+
+
+def _title(figure: Figure, title: str, note: str) -> None:
+    figure.suptitle(f"{title}\n{note}" if note else title, fontsize=11, fontweight="bold")
+
+
+def _label_points(axes: mpl.axes.Axes, points: list[tuple[float, float, str]]) -> None:
+    """Write each name beside its point, alternating sides so that neighbours are less likely to collide."""
+    for k, (x, y, name) in enumerate(sorted(points, key=lambda point: (point[1], point[0]))):
+        side = 1 if k % 2 else -1
+        axes.annotate(
+            name,
+            (x, y),
+            xytext=(7 * side, 0),
+            textcoords="offset points",
+            ha="left" if side > 0 else "right",
+            va="center",
+            fontsize=7.5,
+        )

@@ -1,0 +1,36 @@
+"""reports/comparison.md: what was compared, on what, and how it came out."""
+
+import pandas as pd
+
+from ecg_temporal.reporting.tables import markdown
+from ecg_temporal.store import Description
+from ecg_temporal.training.settings import TrainSettings
+
+SYNTHETIC = "SYNTHETIC DATA: these figures say only that the code runs"
+
+
+def comparison_page(
+    table: pd.DataFrame, about: Description, records: int, settings: TrainSettings, figures: list[str]
+) -> str:
+    """Return the page in Markdown; `figures` are paths relative to it."""
+    seeds = ", ".join(map(str, settings.seeds))
+    spread = (
+        "mean ± standard deviation over seeds"
+        if len(settings.seeds) > 1
+        else "one seed, so the spread between seeds is not known"
+    )
+    parts = [
+        "# How much temporal modelling is enough?",
+        f"> **{SYNTHETIC}.**" if about.synthetic else "",
+        f"{about.dataset}, test fold: {records:,} records, {len(about.classes)} diagnostic subclasses, "
+        f"threshold 0.5. {settings.epochs} epochs, seed {seeds} ({spread}). The epoch of each model was "
+        "chosen on the validation fold by macro-AUPRC.",
+        markdown(table),
+        "In bold the best architecture. *nothing* and *always NORM* are constant predictions. The paper's "
+        "row is its abstract's; its layer sizes, loss, splits and thresholds are not known, so it is no "
+        "like-for-like comparison."
+        if not about.synthetic
+        else "",
+        *(f"![{path.rsplit('/', 1)[-1].removesuffix('.png').replace('_', ' ')}]({path})" for path in figures),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"

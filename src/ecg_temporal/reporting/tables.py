@@ -1,0 +1,78 @@
+"""The comparison as a table: architectures, trivial lines and the paper's row, in CSV and Markdown."""
+
+import pandas as pd
+
+from ecg_temporal.models.settings import ArchitectureSettings
+from ecg_temporal.reporting.results import Results
+
+METRICS = {
+    "macro_auprc": "macro-AUPRC ↑",
+    "macro_auroc": "macro-AUROC ↑",
+    "micro_f1": "micro-F1 ↑",
+    "macro_f1": "macro-F1 ↑",
+    "hamming_loss": "Hamming loss ↓",
+    "subset_accuracy": "subset accuracy ↑",
+}
+LOWER_IS_BETTER = ("hamming_loss",)
+
+PAPER = {
+    "macro_auprc": 0.4715,
+    "micro_f1": 0.6979,
+    "hamming_loss": 0.0338,
+    "subset_accuracy": 0.5723,
+}
+"""Jafari & Jafari, arXiv:2601.18830, CNN + one BiLSTM, as its abstract gives them."""
+
+
+def describe(settings: ArchitectureSettings) -> str:
+    """Return what stands on the trunk in words, such as "2 × BiLSTM(128)"."""
+    if settings.rnn == "none":
+        return "no recurrence" + (f", trunk × {settings.widen:g}" if settings.widen != 1 else "")
+    spelling = {"bilstm": "BiLSTM", "bigru": "BiGRU", "lstm": "LSTM", "gru": "GRU"}
+    stack = " → ".join(f"{spelling[cell]}({settings.hidden})" for cell in settings.rnn.split("+"))
+    return stack if settings.layers == 1 else f"{settings.layers} × {stack}"
+
+
+def comparison(
+    results: Results, architectures: dict[str, ArchitectureSettings], trivial: dict[str, dict[str, float]]
+) -> pd.DataFrame:
+    """Return a row per architecture, then the trivial lines and the paper's row.
+
+    Columns: name, kind (architecture, trivial or paper), temporal, parameters, METRICS, and the standard
+    deviations over seeds; what is not known is missing.
+    """
+    rows = [
+        {"name": name, "kind": "architecture", "temporal": describe(settings)}
+        | {str(key): value for key, value in results.headline.loc[name].items()}
+        for name, settings in architectures.items()
+    ]
+    rows += [{"name": name, "kind": "trivial", **figures} for name, figures in trivial.items()]
+    rows.append({"name": "arXiv:2601.18830", "kind": "paper", "temporal": "BiLSTM, sizes not known", **PAPER})
+    spreads = [column for column in map(str, results.headline) if column.endswith("_std")]
+    columns = ["name", "kind", "temporal", "parameters", *METRICS, *spreads]
+    return pd.DataFrame(rows).reindex(columns=columns).astype({"parameters": "Int64"})
+
+
+def markdown(table: pd.DataFrame) -> str:
+    """Return `comparison`'s table as Markdown, the best figure of the architectures in bold."""
+    models = table[table["kind"] == "architecture"]
+    lines = [
+        "| | temporal part | parameters | " + " | ".join(METRICS.values()) + " |",
+        "|---|---|--:|" + "--:|" * len(METRICS),
+    ]
+    for _, row in table.iterrows():
+        cells = []
+        for name in METRICS:
+            best = models[name].min() if name in LOWER_IS_BETTER else models[name].max()
+            text = _number(row[name], row.get(f"{name}_std"))
+            cells.append(f"**{text}**" if row["kind"] == "architecture" and row[name] == best else text)
+        size = "–" if pd.isna(row["parameters"]) else f"{row['parameters']:,}"
+        temporal = "–" if pd.isna(row["temporal"]) else row["temporal"]
+        lines.append(f"| {row['name']} | {temporal} | {size} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _number(value: float, spread: float | None) -> str:
+    if pd.isna(value):
+        return "–"
+    return f"{value:.4f}" if spread is None or pd.isna(spread) else f"{value:.4f} ± {spread:.4f}"

@@ -1,0 +1,92 @@
+"""Typed settings: how a section of params.yaml becomes a checked object, and what a refusal says."""
+
+import re
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+
+class Settings(BaseModel):
+    """Base of every section's settings: unknown keys and wrong types are refused, nothing changes later."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+S = TypeVar("S", bound=Settings)
+
+
+class ParamsError(ValueError):
+    """params.yaml can't be used as it is; the message names the key, the value and what is allowed."""
+
+
+class _Yaml12Loader(yaml.SafeLoader):
+    """PyYAML reads YAML 1.1, where 4e-3 is a string; DVC reads YAML 1.2, where it is a number."""
+
+
+_Yaml12Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?[0-9][0-9]*(\.[0-9]*)?[eE][-+]?[0-9]+$"),
+    list("-+0123456789"),
+)
+
+
+def read_params(path: Path = Path("params.yaml")) -> dict[str, Any]:
+    """Return params.yaml as a plain mapping.
+
+    Raises:
+        ParamsError: the file is missing, is not YAML, or is not a mapping.
+
+    """
+    try:
+        params = yaml.load(path.read_text(encoding="utf-8"), Loader=_Yaml12Loader)  # a SafeLoader
+    except FileNotFoundError:
+        raise ParamsError(f"{path}: no such file; run from the project's root") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ParamsError(f"{path} is not YAML: {error}") from None
+    if not isinstance(params, dict):
+        raise ParamsError(f"{path} must hold sections such as 'train:', not {type(params).__name__}")
+    return params
+
+
+def parse(settings: type[S], values: Any, where: str = "") -> S:
+    """Return `values` as `settings`; `where` is their key in params.yaml, for the message.
+
+    Raises:
+        ParamsError: naming each key that is wrong, its value, and what is allowed.
+
+    """
+    try:
+        return settings.model_validate(values)
+    except ValidationError as error:
+        raise ParamsError("params.yaml: " + "; ".join(_describe(e, where) for e in error.errors())) from None
+
+
+def section(params: dict[str, Any], key: str, settings: type[S]) -> S:
+    """Return the section `key` (dots descend) of `params` as `settings`.
+
+    Raises:
+        ParamsError: the section is missing or holds something that is not allowed.
+
+    """
+    values: Any = params
+    for part in key.split("."):
+        if not isinstance(values, dict) or part not in values:
+            known = ", ".join(map(str, values)) if isinstance(values, dict) else "nothing"
+            raise ParamsError(f"params.yaml: there is no {key!r}; beside it there are: {known}")
+        values = values[part]
+    return parse(settings, values, key)
+
+
+def _describe(error: Any, where: str) -> str:
+    loc = [str(part) for part in error["loc"]]
+    key = ".".join([where, *loc] if where else loc)
+    if error["type"] == "missing":
+        return f"{key} is missing"
+    if error["type"] == "extra_forbidden":
+        return f"{key} is not a known key"
+    message = (
+        error["msg"].removeprefix("Value error, ").removeprefix("Input ").replace("should be", "must be")
+    )
+    return f"{key} = {error['input']!r}: {message}"

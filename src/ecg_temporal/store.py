@@ -1,0 +1,72 @@
+"""The processed dataset on disk, as training and evaluation read it: one folder per split.
+
+A folder a split, so that a training stage depends on `train` and `validation` and can't open `test`.
+Each holds signals.npy (int16 [records, leads, samples], microvolts), labels.npy (uint8 [records, classes]),
+ecg_id.npy (int64 [records]) and split.json (the fields of `Description`).
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a split's arrays mean.
+
+    `sha256` covers the signals, labels and ids; `mean` and `scale` are the leads' mean and standard
+    deviation in microvolts over the training folds, the same in every split.
+    """
+
+    dataset: str
+    synthetic: bool
+    classes: list[str]
+    leads: list[str]
+    sampling_rate_hz: int
+    mean: list[float]
+    scale: list[float]
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Split:
+    """One split; `signals` is memory-mapped when read from disk."""
+
+    signals: NDArray[np.int16]
+    labels: NDArray[np.uint8]
+    ecg_id: NDArray[np.int64]
+    description: Description
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+def write_split(folder: Path, split: Split) -> None:
+    """Write `split` into the existing `folder`."""
+    np.save(folder / "signals.npy", split.signals)
+    np.save(folder / "labels.npy", split.labels)
+    np.save(folder / "ecg_id.npy", split.ecg_id)
+    text = json.dumps(asdict(split.description), indent=2)
+    (folder / "split.json").write_text(text + "\n", encoding="utf-8")
+
+
+def read_split(folder: Path) -> Split:
+    """Read a split.
+
+    Raises:
+        ValueError: a file is missing, damaged, or does not fit the others.
+
+    """
+    try:
+        description = Description(**json.loads((folder / "split.json").read_text(encoding="utf-8")))
+        signals = np.load(folder / "signals.npy", mmap_mode="r")
+        labels, ecg_id = np.load(folder / "labels.npy"), np.load(folder / "ecg_id.npy")
+    except (OSError, ValueError, TypeError) as error:
+        raise ValueError(f"{folder} is not a processed split ({error}); run `dvc repro preprocess`") from None
+    shape = (len(ecg_id), len(description.leads))
+    if signals.shape[:2] != shape or labels.shape != (len(ecg_id), len(description.classes)):
+        raise ValueError(f"{folder}: signals {signals.shape}, labels {labels.shape}, ids {ecg_id.shape}")
+    return Split(signals, labels, ecg_id, description)

@@ -1,0 +1,39 @@
+"""The state after the last finished epoch, so that a training that was killed goes on from there.
+
+Checkpoints lie in .dvc/tmp/checkpoints of the main repository, named by a hash of all that determines the
+run: a run with other params, other data or other code never sees them, one inside `dvc exp run --temp` does.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ecg_temporal import files, workspace
+
+PACKAGE = Path(__file__).resolve().parents[1]
+
+
+def checkpoint_path(identity: dict[str, Any]) -> Path:
+    """Return where the run of this `identity` (anything that JSON can hold) keeps its checkpoint."""
+    sha = hashlib.sha256(json.dumps(identity, sort_keys=True).encode())
+    for pattern in ("models/*.py", "training/*.py", "evaluation/metrics.py"):
+        for source in sorted(PACKAGE.glob(pattern)):
+            sha.update(source.read_bytes())
+    return workspace.scratch("checkpoints") / f"{sha.hexdigest()[:24]}.pt"
+
+
+def save(path: Path, state: dict[str, Any]) -> None:
+    """Replace the checkpoint at `path` by `state`, whole or not at all."""
+    with files.replacing_file(path) as temporary:
+        torch.save(state, temporary)
+
+
+def load(path: Path, device: torch.device) -> dict[str, Any] | None:
+    """Return the checkpoint at `path`, or None if there is none."""
+    if not path.exists():
+        return None
+    state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+    return state

@@ -1,0 +1,156 @@
+"""The training loop."""
+
+import math
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from ecg_temporal.evaluation.metrics import multilabel_metrics
+from ecg_temporal.store import Split
+from ecg_temporal.training.batches import Batches
+from ecg_temporal.training.hardware import autocast
+from ecg_temporal.training.settings import TrainSettings
+
+SELECTION_METRIC = "macro_auprc"
+"""Of the epochs, the one with the largest value of this on the validation fold is kept."""
+
+
+def train(
+    model: nn.Module,
+    train_split: Split,
+    validation_split: Split,
+    settings: TrainSettings,
+    learning_rate: float,
+    seed: int,
+    device: torch.device,
+    precision: str,
+    on_epoch: Callable[[dict[str, float], dict[str, Any]], None],
+    resume: dict[str, Any] | None = None,
+) -> tuple[dict[str, Tensor], list[dict[str, float]]]:
+    """Train `model` and return the weights of its best epoch, with the history of all epochs.
+
+    An epoch's order and dropout depend on `seed` and its number alone, so that a run which was killed and
+    goes on from its checkpoint ends with the same weights (bit for bit on a CPU) as one that was not.
+
+    Parameters
+    ----------
+    model : nn.Module
+        From signals [batch, leads, samples] to logits [batch, classes]; on `device`.
+    train_split, validation_split : Split
+    settings : TrainSettings
+    learning_rate : float
+        The peak of the one-cycle schedule.
+    seed : int
+    device : torch.device
+    precision : {"fp32", "bf16"}
+    on_epoch : callable
+        Called after each epoch with its row of the history and the state to go on from.
+    resume : dict, optional
+        A state that `on_epoch` was given: the run goes on after it.
+
+    Returns
+    -------
+    weights : dict of str to Tensor
+        On the CPU.
+    history : list of dict
+        Per epoch: epoch (from 1), learning_rate, train_loss, validation_loss, the metrics of
+        `multilabel_metrics` on the validation fold, seconds and records_per_second.
+
+    Raises
+    ------
+    FloatingPointError
+        The loss is not finite; the message says where.
+
+    """
+    batches = Batches(train_split, settings.batch_size, device)
+    validation = Batches(validation_split, 4 * settings.batch_size, device)
+    total_steps = settings.epochs * batches.steps
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=learning_rate, weight_decay=settings.weight_decay, fused=True
+    )
+    # OneCycleLR raises when it steps past the end, and the last step is followed by a scheduler step.
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, total_steps=total_steps + 1)
+    history: list[dict[str, float]] = []
+    best: dict[str, Tensor] = {}
+
+    if resume is not None:
+        model.load_state_dict(resume["model"])
+        optimizer.load_state_dict(resume["optimizer"])
+        schedule.load_state_dict(resume["schedule"])
+        history, best = list(resume["history"]), resume["best"]
+
+    done = len(history) * batches.steps
+    with tqdm(total=total_steps, initial=done, unit="step", mininterval=1) as progress:
+        for epoch in range(len(history) + 1, settings.epochs + 1):
+            torch.manual_seed(seed * 10_007 + epoch)
+            start = time.perf_counter()
+            model.train()
+            losses = torch.zeros(batches.steps, device=device)
+            for step, (signals, labels) in enumerate(batches.shuffled(seed, epoch)):
+                with autocast(device, precision):
+                    logits = model(signals)
+                loss = F.binary_cross_entropy_with_logits(logits.float(), labels)
+                optimizer.zero_grad(set_to_none=True)
+                loss.backward()  # type: ignore[no-untyped-call]
+                nn.utils.clip_grad_norm_(model.parameters(), settings.gradient_clip)
+                optimizer.step()
+                rate = float(schedule.get_last_lr()[0])
+                schedule.step()
+                losses[step] = loss.detach()
+                progress.update()
+            values = losses.cpu().numpy()  # waits for the device, so that the time is the epoch's
+            seconds = time.perf_counter() - start
+            _refuse_divergence(values, epoch, rate)
+
+            row = {"epoch": epoch, "learning_rate": rate, "train_loss": float(values.mean())}
+            row |= evaluate(model, validation, validation_split, precision)
+            row |= {"seconds": seconds, "records_per_second": batches.steps * batches.batch_size / seconds}
+            if all(row[SELECTION_METRIC] > past[SELECTION_METRIC] for past in history):
+                best = {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
+            history.append(row)
+            progress.set_postfix(loss=f"{row['train_loss']:.4f}", auprc=f"{row[SELECTION_METRIC]:.4f}")
+            state = {
+                "model": model.state_dict(),
+                "optimizer": optimizer.state_dict(),
+                "schedule": schedule.state_dict(),
+                "history": history,
+                "best": best,
+            }
+            on_epoch(row, state)
+    return best, history
+
+
+def evaluate(model: nn.Module, batches: Batches, split: Split, precision: str) -> dict[str, float]:
+    """Return validation_loss and the metrics of `multilabel_metrics` on `split`."""
+    logits = predict_logits(model, batches, precision)
+    labels = torch.from_numpy(split.labels).float()
+    loss = F.binary_cross_entropy_with_logits(torch.from_numpy(logits), labels)
+    probabilities = 1 / (1 + np.exp(-logits.astype(np.float64)))
+    return {"validation_loss": float(loss), **multilabel_metrics(split.labels, probabilities)}
+
+
+@torch.inference_mode()
+def predict_logits(model: nn.Module, batches: Batches, precision: str) -> NDArray[np.float32]:
+    """Return the logits of every record in order, float32 [records, classes]."""
+    model.eval()
+    chunks = []
+    for signals, _ in batches.ordered():
+        with autocast(batches.device, precision):
+            chunks.append(model(signals).float().cpu())
+    return torch.cat(chunks).numpy()
+
+
+def _refuse_divergence(losses: NDArray[np.floating[Any]], epoch: int, rate: float) -> None:
+    if not math.isfinite(losses.sum()):
+        step = int(np.argmin(np.isfinite(losses)))
+        raise FloatingPointError(
+            f"the loss is {losses[step]} in epoch {epoch}, step {step + 1} of {len(losses)}, learning rate "
+            f"about {rate:.2e}: lower learning_rate or gradient_clip; the last checkpoint is kept"
+        )

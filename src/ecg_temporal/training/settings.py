@@ -1,0 +1,28 @@
+"""The section `train` of params.yaml."""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from ecg_temporal.settings import Settings
+
+
+def _distinct(seeds: list[int]) -> list[int]:
+    if len(set(seeds)) != len(seeds):
+        raise ValueError("must not repeat a seed")
+    return seeds
+
+
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+
+
+class TrainSettings(Settings):
+    """One-cycle AdamW. `batch_size` records a step, `gradient_clip` the largest global L2 norm."""
+
+    epochs: Annotated[int, Field(ge=1, le=10_000)]
+    seeds: Annotated[list[Seed], Field(min_length=1), AfterValidator(_distinct)]
+    batch_size: Annotated[int, Field(ge=2, le=65_536)]
+    weight_decay: Annotated[float, Field(ge=0)]
+    gradient_clip: Annotated[float, Field(gt=0)]
+    device: Literal["auto", "cpu", "cuda"]
+    precision: Literal["auto", "fp32", "bf16"]

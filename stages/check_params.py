@@ -1,0 +1,25 @@
+"""Refuse a params.yaml that can't work, before any stage has done anything.
+
+The output never changes, so that a good params.yaml invalidates nothing downstream.
+"""
+
+import sys
+from pathlib import Path
+
+from ecg_temporal import files
+from ecg_temporal.params import check
+from ecg_temporal.settings import ParamsError, read_params
+
+
+def main() -> None:
+    """Run the stage."""
+    try:
+        check(read_params())
+    except ParamsError as error:
+        sys.exit(str(error))
+    with files.replacing_file(Path("data/params_are_valid")) as temporary:
+        temporary.write_text("params.yaml was checked by stages/check_params.py\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,33 @@
+"""Get the records of the dataset that params.yaml names, and pack them: data/raw."""
+
+import os
+import sys
+from pathlib import Path
+
+from ecg_temporal import files, workspace
+from ecg_temporal.ptbxl import download, synthetic
+from ecg_temporal.ptbxl.collect import collect
+from ecg_temporal.ptbxl.settings import SyntheticSettings
+from ecg_temporal.settings import read_params, section
+
+OUT = Path("data/raw")
+
+
+def main() -> None:
+    """Run the stage."""
+    params = read_params()
+    with files.replacing_folder(OUT) as folder:
+        if params["dataset"] == "synthetic":
+            synthetic.write(folder, section(params, "synthetic", SyntheticSettings))
+        elif local := os.environ.get("PTBXL_DIR"):
+            collect(Path(local).expanduser(), folder, sources={"all files": "the folder PTBXL_DIR"})
+        else:
+            tree = workspace.scratch("downloads") / f"ptb-xl-{download.VERSION}"
+            collect(tree, folder, sources=download.download(tree))
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (ValueError, OSError) as error:
+        sys.exit(f"fetch: {error}")

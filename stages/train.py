@@ -1,0 +1,116 @@
+"""Train one architecture with one seed: models/<architecture>/<seed>.
+
+    python stages/train.py ARCHITECTURE SEED
+
+ARCHITECTURE is a key of `architectures` in params.yaml, or `model` for the candidate. It sees the training
+folds and the validation fold; the test fold is not among its inputs.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ecg_temporal import files, tracking
+from ecg_temporal.models.classifier import count_parameters
+from ecg_temporal.models.settings import ArchitectureSettings, TrunkSettings
+from ecg_temporal.settings import read_params, section
+from ecg_temporal.store import read_split
+from ecg_temporal.training import checkpoint, hardware
+from ecg_temporal.training.artifacts import ModelSpec, write_model
+from ecg_temporal.training.loop import SELECTION_METRIC, train
+from ecg_temporal.training.settings import TrainSettings
+
+DATA, OUT = Path("data/processed"), Path("models")
+
+
+def main() -> None:
+    """Run the stage."""
+    parser = argparse.ArgumentParser(description="Train one architecture with one seed.")
+    parser.add_argument("architecture")
+    parser.add_argument("seed", type=int)
+    args = parser.parse_args()
+
+    params = read_params()
+    key = "model" if args.architecture == "model" else f"architectures.{args.architecture}"
+    architecture = section(params, key, ArchitectureSettings)
+    trunk = section(params, "trunk", TrunkSettings)
+    settings = section(params, "train", TrainSettings)
+    device = hardware.choose_device(settings.device)
+    precision = hardware.choose_precision(settings.precision, device)
+    train_split, validation_split = read_split(DATA / "train"), read_split(DATA / "validation")
+    about = train_split.description
+
+    torch.manual_seed(args.seed)
+    spec = ModelSpec(about.classes, about.leads, about.sampling_rate_hz, trunk, architecture)
+    model = spec.build()
+    model.mean.copy_(torch.tensor(about.mean)[:, None])
+    model.scale.copy_(torch.tensor(about.scale)[:, None])
+    model.to(device)
+    parameters = count_parameters(model)
+
+    what = {
+        "architecture": args.architecture,
+        "seed": args.seed,
+        **{f"model.{k}": v for k, v in architecture.model_dump().items()},
+        **{f"trunk.{k}": v for k, v in trunk.model_dump().items()},
+        **{f"train.{k}": v for k, v in settings.model_dump(exclude={"seeds", "device"}).items()},
+        "train.precision": precision,
+    }
+    data = {"train": about.sha256, "validation": validation_split.description.sha256}
+    saved = checkpoint.checkpoint_path({**what, **data})
+    resume = checkpoint.load(saved, device)
+    stage = "train_model@{seed}" if key == "model" else "train@{architecture}-{seed}"
+    tags = {
+        "architecture": args.architecture,
+        "seed": str(args.seed),
+        "dvc.stage": stage.format(**vars(args)),
+        "dataset": about.dataset,
+        "dataset.sha256": about.sha256,
+        "hardware": hardware.describe(device),
+    }
+    with tracking.run(
+        dataset=params["dataset"],
+        name=f"{args.architecture}-{args.seed}",
+        params={**what, "parameters": parameters},
+        tags=tags,
+        resume=resume and resume["mlflow_run_id"],
+    ) as run:
+
+        def keep(row: dict[str, float], state: dict[str, Any]) -> None:
+            run.log_epoch(row)
+            checkpoint.save(saved, {**state, "mlflow_run_id": run.run_id})
+
+        weights, history = train(
+            model,
+            train_split,
+            validation_split,
+            settings,
+            architecture.learning_rate,
+            args.seed,
+            device,
+            precision,
+            keep,
+            resume,
+        )
+        best = max(history, key=lambda row: row[SELECTION_METRIC])
+        run.log_summary({"best_epoch": best["epoch"], f"best_{SELECTION_METRIC}": best[SELECTION_METRIC]})
+        about_run = {
+            "mlflow_run_id": run.run_id,
+            "hardware": hardware.describe(device),
+            "precision": precision,
+            "parameters": parameters,
+            "best_epoch": int(best["epoch"]),
+        }
+        with files.replacing_folder(OUT / args.architecture / str(args.seed)) as folder:
+            write_model(folder, spec, weights, history, about_run)
+    saved.unlink(missing_ok=True)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (ValueError, RuntimeError, OSError, FloatingPointError) as error:
+        sys.exit(f"train {' '.join(sys.argv[1:])}: {error}")

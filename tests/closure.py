@@ -1,0 +1,34 @@
+"""Which files of the project a script imports, directly or through others, read from the source alone."""
+
+import ast
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "src" / "ecg_temporal"
+
+
+def import_closure(script: Path) -> set[str]:
+    """Return the script and all modules of the package that it imports, as paths below the project's root."""
+    found: set[Path] = set()
+    queue = [script]
+    while queue:
+        path = queue.pop()
+        if path in found:
+            continue
+        found.add(path)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names: list[str] = []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+            queue.extend(file for name in names for file in _files(name))
+    return {str(path.relative_to(ROOT)) for path in found}
+
+
+def _files(name: str) -> list[Path]:
+    top, *rest = name.split(".")
+    if top != PACKAGE.name:
+        return []
+    packages = [PACKAGE.joinpath(*rest[:k]) / "__init__.py" for k in range(len(rest) + 1)]
+    return [file for file in (PACKAGE.joinpath(*rest).with_suffix(".py"), *packages) if file.is_file()]
