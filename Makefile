@@ -28,7 +28,14 @@ $(DONE): pyproject.toml constraints.txt
 # An experiment in a copy of the project (--temp): the workspace and its metrics stay as they are.
 demo: setup
 	dvc exp run --temp --force -n demo -S dataset=synthetic $(DEMO_SIZE)
-	python stages/extract.py demo demo
+	rm -rf demo && mkdir demo
+	git archive "$$(git for-each-ref --sort=-creatordate --count=1 --format='%(refname)' 'refs/exps/**/demo')" \
+		params.yaml dvc.lock metrics reports | tar -x -C demo
+	@cat demo/reports/comparison.md
+	@echo
+	@echo 'Report and figures: demo/reports, figures by class and epoch: demo/metrics.'
+	@echo 'The runs in the browser: $(VENV)/bin/mlflow ui --backend-store-uri sqlite:///mlflow.db'
+	@echo 'The experiment: $(VENV)/bin/dvc exp show, $(VENV)/bin/dvc exp remove demo.'
 
 test: setup
 	pytest

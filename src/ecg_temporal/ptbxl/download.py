@@ -134,7 +134,7 @@ def _append(session: requests.Session, url: str, part: Path) -> None:
         response.raise_for_status()
         # A server that ignores Range starts from the beginning again.
         with part.open("ab" if response.status_code == 206 else "wb") as file:
-            for chunk in response.iter_content(1 << 16):
+            for chunk in response.iter_content(1 << 12):  # what came before a break is kept, in these steps
                 file.write(chunk)
 
 

@@ -56,10 +56,7 @@ def comparison(
 def markdown(table: pd.DataFrame) -> str:
     """Return `comparison`'s table as Markdown, the best figure of the architectures in bold."""
     models = table[table["kind"] == "architecture"]
-    lines = [
-        "| | temporal part | parameters | " + " | ".join(METRICS.values()) + " |",
-        "|---|---|--:|" + "--:|" * len(METRICS),
-    ]
+    rows = [["", "temporal part", "parameters", *METRICS.values()]]
     for _, row in table.iterrows():
         cells = []
         for name in METRICS:
@@ -68,8 +65,22 @@ def markdown(table: pd.DataFrame) -> str:
             cells.append(f"**{text}**" if row["kind"] == "architecture" and row[name] == best else text)
         size = "–" if pd.isna(row["parameters"]) else f"{row['parameters']:,}"
         temporal = "–" if pd.isna(row["temporal"]) else row["temporal"]
-        lines.append(f"| {row['name']} | {temporal} | {size} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+        rows.append([row["name"], temporal, size, *cells])
+    return _aligned(rows, text_columns=2)
+
+
+def _aligned(rows: list[list[str]], text_columns: int) -> str:
+    """Return a Markdown table that is aligned as plain text too; the columns after the first are numbers."""
+    widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
+    rule = ["-" * w if k < text_columns else "-" * (w - 1) + ":" for k, w in enumerate(widths)]
+    lines = [
+        [
+            cell.ljust(w) if k < text_columns else cell.rjust(w)
+            for k, (cell, w) in enumerate(zip(row, widths, strict=True))
+        ]
+        for row in rows
+    ]
+    return "\n".join(f"| {' | '.join(line)} |" for line in [lines[0], rule, *lines[1:]])
 
 
 def _number(value: float, spread: float | None) -> str:

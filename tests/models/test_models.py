@@ -1,0 +1,97 @@
+import pytest
+import torch
+import torch.nn.functional as F
+
+from closure import ROOT
+from ecg_temporal.models.classifier import ECGClassifier, count_parameters
+from ecg_temporal.models.settings import CELLS, ArchitectureSettings, TrunkSettings
+from ecg_temporal.models.temporal import FUNCTIONS, RecurrentStack
+from ecg_temporal.models.trunk import Trunk, convolution
+from ecg_temporal.params import check
+from ecg_temporal.settings import read_params
+
+TRUNK = TrunkSettings(channels=[8, 16], kernel_size=5, stem_kernel_size=7, dropout=0.1)
+
+
+def architecture(rnn, **settings):
+    return ArchitectureSettings(rnn=rnn, hidden=6, learning_rate=0.1, **settings)
+
+
+def test_every_cell_that_params_may_name_has_its_function():
+    assert tuple(FUNCTIONS) == CELLS
+
+
+def test_a_convolution_equals_conv1d_and_batch_norm():
+    torch.manual_seed(0)
+    layer = convolution(3, 4, 5, stride=2).train()
+    x = torch.randn(2, 3, 21)
+    expected = F.batch_norm(
+        F.conv1d(x, layer[0].weight.squeeze(2), stride=2, padding=2), None, None, training=True
+    )
+    torch.testing.assert_close(layer(x.unsqueeze(2)).squeeze(2), expected)
+
+
+@pytest.mark.parametrize("samples", [250, 500, 999, 1000])
+def test_the_trunk_gives_a_frame_per_stride(samples):
+    trunk = Trunk(12, TRUNK)
+    frames = trunk(torch.randn(2, 12, samples))
+    assert frames.shape[:2] == (2, trunk.features)
+    assert abs(frames.shape[2] - samples / 8) <= 1
+
+
+@pytest.mark.parametrize("rnn", ["none", *CELLS, "bilstm+gru"])
+@pytest.mark.parametrize("layers", [1, 3])
+def test_logits_and_gradients_of_every_architecture(rnn, layers):
+    torch.manual_seed(0)
+    model = ECGClassifier(12, 23, TRUNK, architecture(rnn, layers=layers))
+    logits = model(torch.randint(-2000, 2000, (4, 12, 400), dtype=torch.int16))
+    assert logits.shape == (4, 23) and logits.dtype == torch.float32
+    logits.square().mean().backward()
+    for name, parameter in model.named_parameters():
+        # Also those of the backward direction: nothing that is computed is thrown away.
+        assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
+
+
+@pytest.mark.parametrize(
+    ("rnn", "layers", "modules", "features"),
+    [
+        ("none", 2, 0, 10),
+        ("lstm", 2, 2, 6),
+        ("bigru", 3, 3, 12),
+        ("bilstm+gru", 1, 2, 6),
+        ("gru+bilstm", 2, 4, 12),
+    ],
+)
+def test_stacks_have_the_layers_that_they_name(rnn, layers, modules, features):
+    stack = RecurrentStack(10, rnn, layers, 6)
+    assert len(stack.layers) == modules
+    assert stack.features == features
+    assert stack(torch.randn(2, 10, 7)).shape == (2, features, 7)
+
+
+def test_a_unidirectional_state_knows_only_the_past_and_a_bidirectional_one_both():
+    x = torch.randn(1, 5, 9)
+    later = x.clone()
+    later[:, :, 5:] += 1
+    past, both = RecurrentStack(5, "gru", 1, 4), RecurrentStack(5, "bigru", 1, 4)
+    torch.testing.assert_close(past(x)[:, :, :5], past(later)[:, :, :5])
+    assert not torch.allclose(both(x)[:, :, :5], both(later)[:, :, :5])
+
+
+def test_scaling_is_part_of_the_model():
+    model = ECGClassifier(2, 3, TRUNK, architecture("none")).eval()
+    x = torch.randn(2, 2, 300) * 100
+    before = model(x)
+    model.mean.fill_(7.0)
+    model.scale.fill_(50.0)
+    torch.testing.assert_close(model(x * 50 + 7), before, rtol=1e-4, atol=1e-4)
+    assert {"mean", "scale"} <= set(model.state_dict())
+
+
+def test_cnn_wide_is_as_large_as_cnn_bilstm():
+    params = check(read_params(ROOT / "params.yaml"))
+    wide, recurrent = (
+        count_parameters(ECGClassifier(12, 23, params.trunk, params.architectures[name]))
+        for name in ("cnn_wide", "cnn_bilstm")
+    )
+    assert abs(wide / recurrent - 1) < 0.01

@@ -1,0 +1,126 @@
+import hashlib
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from ecg_temporal.ptbxl import download
+from ecg_temporal.ptbxl.download import DownloadError, parse_sums
+
+FILES = {
+    "ptbxl_database.csv": b"ecg_id\n1\n",
+    "scp_statements.csv": b",a\n",
+    "records100/00000/00001_lr.dat": bytes(range(256)) * 90,
+    "records100/00000/00001_lr.hea": b"header",
+    "records500/00000/00001_hr.dat": b"not wanted",
+}
+
+
+class Server(ThreadingHTTPServer):
+    """A loopback stand-in for PhysioNet that misbehaves as `faults` says: path → faults, one a request."""
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.faults, self.requests = {}, []
+        self.files = dict(FILES)
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.server_port}/"
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        name = self.path.lstrip("/")
+        self.server.requests.append((name, self.headers.get("Range")))
+        faults = self.server.faults.get(name, [])
+        fault = faults.pop(0) if faults else None
+        content = self.server.files.get(name)
+        if name == "SHA256SUMS.txt":
+            content = "".join(f"{hashlib.sha256(v).hexdigest()} {k}\n" for k, v in FILES.items()).encode()
+        if isinstance(fault, int) or content is None:
+            self.send_response(fault or 404)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        start = 0
+        if (span := self.headers.get("Range")) and fault != "ignore range":
+            start = int(span.removeprefix("bytes=").rstrip("-"))
+        self.send_response(206 if start else 200)
+        self.send_header("Content-Length", str(len(content) - start))
+        self.end_headers()
+        body = content[start:]
+        if fault == "wrong":
+            body = bytes(len(body))
+        self.wfile.write(body[: len(body) // 2] if fault == "truncate" else body)
+        self.close_connection = True
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture
+def server(monkeypatch):
+    monkeypatch.setattr(download.time, "sleep", lambda seconds: None)
+    with Server() as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+def fetched(tree):
+    return {str(p.relative_to(tree)): p.read_bytes() for p in tree.rglob("*") if p.is_file()}
+
+
+WANTED = {name: content for name, content in FILES.items() if "500" not in name}
+
+
+def test_the_hundred_hertz_files_arrive_once(server, tmp_path):
+    sources = download.download(tmp_path, (server.url,))
+    assert fetched(tmp_path) == WANTED
+    assert sources["all files"] == server.url
+    server.requests.clear()
+    download.download(tmp_path, (server.url,))
+    assert [name for name, _ in server.requests] == ["SHA256SUMS.txt"]
+
+
+@pytest.mark.parametrize("fault", ["truncate", "wrong", "ignore range", 429, 500, 503])
+def test_a_passing_fault_is_survived(server, tmp_path, fault):
+    server.faults["records100/00000/00001_lr.dat"] = [fault, fault]
+    download.download(tmp_path, (server.url,))
+    assert fetched(tmp_path) == WANTED
+
+
+def test_a_broken_transfer_is_resumed(server, tmp_path):
+    name = "records100/00000/00001_lr.dat"
+    server.faults[name] = ["truncate"]
+    download.download(tmp_path, (server.url,))
+    ranges = [span for path, span in server.requests if path == name]
+    first, second = ranges
+    assert first is None
+    assert 0 < int(second.removeprefix("bytes=").rstrip("-")) <= len(FILES[name]) // 2
+
+
+def test_a_file_that_stays_wrong_is_refused_by_name_and_not_kept(server, tmp_path):
+    server.files["records100/00000/00001_lr.hea"] = b"forged"
+    with pytest.raises(DownloadError, match=r"00001_lr\.hea.*SHA-256"):
+        download.download(tmp_path, (server.url,))
+    assert not (tmp_path / "records100/00000/00001_lr.hea").exists()
+
+
+def test_the_second_mirror_is_tried(server, tmp_path):
+    nobody = "http://127.0.0.1:9/"
+    assert download.download(tmp_path, (nobody, server.url))["all files"] == server.url
+    with pytest.raises(DownloadError, match="PTBXL_DIR"):
+        download.download(tmp_path, (nobody,))
+
+
+@pytest.mark.parametrize("name", ["../evil", "/etc/evil", "a/../../evil", "a\\..\\evil"])
+def test_names_that_leave_the_folder_are_refused(name):
+    with pytest.raises(DownloadError, match="leaves the folder"):
+        parse_sums(f"{'0' * 64} {name}\n")
+
+
+def test_lines_that_are_no_checksum_are_refused():
+    with pytest.raises(DownloadError, match="line 2"):
+        parse_sums(f"{'0' * 64} fine\nnonsense\n")

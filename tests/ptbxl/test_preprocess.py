@@ -1,0 +1,79 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from conftest import KEEP_ALL
+from ecg_temporal.ptbxl.labels import FOLDS
+from ecg_temporal.ptbxl.preprocess import class_counts, lead_statistics, preprocess
+from ecg_temporal.ptbxl.settings import LabelSettings
+from ecg_temporal.store import read_split, write_split
+
+
+def test_records_go_where_their_fold_says_with_their_own_signal(synthetic_raw, splits):
+    table = synthetic_raw.table
+    for name, split in splits.items():
+        assert set(table.loc[split.ecg_id, "strat_fold"]) == set(FOLDS[name])
+        np.testing.assert_array_equal(split.signals, synthetic_raw.signals[split.ecg_id - 1])
+    assert sum(map(len, splits.values())) == len(table)
+    patients = [set(table.loc[split.ecg_id, "patient_id"]) for split in splits.values()]
+    assert not patients[0] & patients[1] and not patients[0] & patients[2] and not patients[1] & patients[2]
+
+
+def test_the_scaling_is_that_of_the_training_folds(splits):
+    signals = splits["train"].signals.astype(np.float64)
+    about = splits["train"].description
+    np.testing.assert_allclose(about.mean, signals.mean(axis=(0, 2)))
+    np.testing.assert_allclose(about.scale, signals.std(axis=(0, 2)))
+    assert splits["test"].description.mean == about.mean
+
+
+def test_a_flat_lead_has_scale_one(rng):
+    signals = rng.integers(-9, 9, (4, 12, 50)).astype(np.int16)
+    signals[:, 3] = 5
+    mean, scale = lead_statistics(signals, np.arange(4))
+    assert (mean[3], scale[3]) == (5, 1)
+
+
+def test_nothing_of_the_test_fold_reaches_training(synthetic_raw, splits):
+    test = synthetic_raw.table["strat_fold"] == 10
+    table = synthetic_raw.table.copy()
+    table.loc[test, "scp_codes"] = "{'PMI': 100.0}"
+    signals = np.array(synthetic_raw.signals)
+    signals[test] = 30_000
+    changed = preprocess(dataclasses.replace(synthetic_raw, table=table, signals=signals), KEEP_ALL)
+    assert changed["test"].description.sha256 != splits["test"].description.sha256
+    for name in ("train", "validation"):
+        assert changed[name].description == splits[name].description
+
+
+def test_unlabelled_records_are_kept_or_dropped(synthetic_raw):
+    table = synthetic_raw.table.copy()
+    table.loc[table.index[:20], "scp_codes"] = "{'SR': 0.0}"
+    odd = dataclasses.replace(synthetic_raw, table=table)
+    kept = preprocess(odd, KEEP_ALL)
+    dropped = preprocess(odd, LabelSettings(min_likelihood=0, unlabelled="drop"))
+    assert sum(map(len, kept.values())) - sum(map(len, dropped.values())) == 20
+    assert all(split.labels.any(axis=1).all() for split in dropped.values())
+
+
+def test_class_counts(splits):
+    counts = class_counts(splits)
+    assert counts.index[0] == "NORM"
+    assert (counts["all"] == counts["train"] + counts["validation"] + counts["test"]).all()
+    k = splits["test"].description.classes.index("AMI")
+    assert counts.loc["AMI", "test"] == splits["test"].labels[:, k].sum()
+
+
+def test_a_split_survives_the_disk(splits, tmp_path):
+    write_split(tmp_path, splits["test"])
+    back = read_split(tmp_path)
+    assert back.description == splits["test"].description
+    for name in ("signals", "labels", "ecg_id"):
+        np.testing.assert_array_equal(getattr(back, name), getattr(splits["test"], name))
+    np.save(tmp_path / "labels.npy", splits["test"].labels[:-1])
+    with pytest.raises(ValueError, match="labels"):
+        read_split(tmp_path)
+    (tmp_path / "labels.npy").write_bytes(b"\x93NUMPY")
+    with pytest.raises(ValueError, match="not a processed split"):
+        read_split(tmp_path)

@@ -1,0 +1,112 @@
+import shutil
+
+import numpy as np
+import pytest
+import wfdb
+
+from ecg_temporal.ptbxl import raw
+from ecg_temporal.ptbxl.waveforms import LEADS, RecordError, read_record, read_records
+
+
+def by_wfdb(path):
+    """The same samples as an independent reader gives them: float mV [samples, leads] to int16 uV."""
+    signal, fields = wfdb.rdsamp(str(path))
+    columns = [[name.upper() for name in fields["sig_name"]].index(lead) for lead in LEADS]
+    return np.rint(signal[:, columns].T * 1000).astype(np.int16)
+
+
+@pytest.fixture
+def record(tmp_path, rng):
+    """A plain record as PTB-XL has them, and its samples in uV."""
+    samples = rng.integers(-3000, 3000, (1000, 12))
+    write(tmp_path, samples)
+    return tmp_path / "00001_lr", samples.T.astype(np.int16)
+
+
+def write(folder, samples, *, names=LEADS, fs=100, gain=1000.0, unit="mV", fmt="16", baseline=0):
+    count = samples.shape[1]
+    wfdb.wrsamp(
+        "00001_lr",
+        fs=fs,
+        units=[unit] * count,
+        sig_name=list(names),
+        d_signal=samples,
+        fmt=[fmt] * count,
+        adc_gain=[gain] * count,
+        baseline=[baseline] * count,
+        write_dir=str(folder),
+    )
+
+
+def test_real_ptbxl_records_equal_wfdb(ptbxl_tree):
+    table = raw.read_table(ptbxl_tree / raw.TABLE)
+    names = table["filename_lr"].iloc[:: max(1, len(table) // 100)]
+    paths = [ptbxl_tree / name for name in names]
+    out = np.empty((len(paths), 12, 1000), np.int16)
+    read_records(paths, out)
+    np.testing.assert_array_equal(out, [by_wfdb(path) for path in paths])
+
+
+def test_a_plain_record_is_read_without_wfdb(record, monkeypatch):
+    path, samples = record
+    header = path.with_suffix(".hea").read_text().replace("1000.0(0)/mV", "1000.0(0)/mV")
+    path.with_suffix(".hea").write_text(header)
+    np.testing.assert_array_equal(read_record(path), samples)
+    np.testing.assert_array_equal(by_wfdb(path), samples)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"names": LEADS[::-1]},
+        {"names": [name.lower() for name in LEADS]},
+        {"gain": 500.0},
+        {"unit": "uV", "gain": 1.0},
+        {"fmt": "32"},
+        {"baseline": 70},
+    ],
+    ids=str,
+)
+def test_lead_order_gain_unit_and_format_are_understood(tmp_path, rng, odd):
+    write(tmp_path, rng.integers(-2000, 2000, (1000, 12)), **odd)
+    path = tmp_path / "00001_lr"
+    expected = by_wfdb(path)
+    if odd.get("unit") == "uV":
+        signal, _ = wfdb.rdsamp(str(path))
+        expected = np.rint(signal.T).astype(np.int16)
+    np.testing.assert_array_equal(read_record(path), expected)
+
+
+@pytest.mark.parametrize(
+    ("odd", "message"),
+    [({"fs": 500}, "500 Hz"), ({"names": [*LEADS[:-1], "V7"]}, "no lead V6"), ({"unit": "cm"}, "'cm'")],
+)
+def test_what_cannot_become_such_a_record_is_refused(tmp_path, rng, odd, message):
+    write(tmp_path, rng.integers(-2000, 2000, (1000, 12)), **odd)
+    with pytest.raises(RecordError, match=f"00001_lr.*{message}"):
+        read_record(tmp_path / "00001_lr")
+
+
+def test_damage_is_refused_by_name(record):
+    path, _ = record
+    data = path.with_suffix(".dat")
+    whole = data.read_bytes()
+    data.write_bytes(whole[:-7])
+    with pytest.raises(RecordError, match=r"00001_lr\.dat|00001_lr"):
+        read_record(path)
+    data.write_bytes(whole[:500] + bytes([whole[500] ^ 1]) + whole[501:])
+    with pytest.raises(RecordError, match=r"00001_lr.*checksum"):
+        read_record(path)
+    data.unlink()
+    with pytest.raises(RecordError, match=r"00001_lr\.dat: no such file"):
+        read_record(path)
+    path.with_suffix(".hea").unlink()
+    with pytest.raises(RecordError, match=r"00001_lr\.hea: no such file"):
+        read_record(path)
+
+
+def test_a_header_that_names_another_file_does_not_lead_there(record, tmp_path):
+    path, _ = record
+    other = tmp_path / "other"
+    shutil.copy(path.with_suffix(".hea"), other.with_suffix(".hea"))
+    np.testing.assert_array_equal(read_record(other), by_wfdb(path))

@@ -1,0 +1,89 @@
+import copy
+import subprocess
+import sys
+import time
+
+import pytest
+import yaml
+
+from closure import ROOT
+from ecg_temporal.params import check
+from ecg_temporal.settings import ParamsError, read_params
+
+COMMITTED = read_params(ROOT / "params.yaml")
+
+
+def changed(key, value):
+    params = copy.deepcopy(COMMITTED)
+    *parents, last = key.split("/")
+    place = params
+    for part in parents:
+        place = place[part]
+    place[last] = value
+    return params
+
+
+def test_the_committed_params_are_valid_and_the_real_comparison():
+    params = check(COMMITTED)
+    assert params.dataset == "ptbxl"
+    assert {a.rnn for a in params.architectures.values()} >= {"none", "lstm", "gru", "bilstm", "bigru"}
+    assert {a.layers for a in params.architectures.values() if a.rnn == "bilstm"} == {1, 2, 3}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("model/rnn", "grru", "model.rnn = 'grru': must be none, one of lstm, gru, bilstm, bigru"),
+        ("model/rnn", "lstm+", "model.rnn"),
+        ("model/rnn", 3, "model.rnn = 3"),
+        ("model/layers", 0, "model.layers = 0: .*greater than or equal to 1"),
+        ("model/learning_rate", -0.1, "model.learning_rate = -0.1: .*greater than 0"),
+        ("model/depth", 2, "model.depth is not a known key"),
+        ("train/epochs", 0, "train.epochs = 0"),
+        ("train/seeds", [], "train.seeds = .*at least 1"),
+        ("train/seeds", [1, 1], "train.seeds = .*repeat"),
+        ("train/seeds", [-1], "train.seeds.0 = -1"),
+        ("train/device", "tpu", "train.device = 'tpu': must be 'auto', 'cpu' or 'cuda'"),
+        ("trunk/kernel_size", 4, "trunk.kernel_size = 4: must be odd"),
+        ("trunk/channels", [], "trunk.channels"),
+        ("trunk/dropout", 1.0, "trunk.dropout = 1.0"),
+        ("dataset", "mitbih", "dataset = 'mitbih': must be 'ptbxl' or 'synthetic'"),
+        ("labels/min_likelihood", 101, "labels.min_likelihood = 101"),
+        ("architectures", {}, "architectures"),
+        ("architectures/a b", {"rnn": "gru", "learning_rate": 0.1}, "architectures.a b"),
+        ("architectures/a\\b", {"rnn": "gru", "learning_rate": 0.1}, "architectures"),
+        ("architectures/model", {"rnn": "gru", "learning_rate": 0.1}, "model"),
+        ("architectures/new", {"rnn": "gru"}, "architectures.new.learning_rate is missing"),
+        ("report", {}, "report is not a known key"),
+    ],
+)
+def test_what_cannot_work_is_refused_with_key_value_and_what_is_allowed(key, value, message):
+    with pytest.raises(ParamsError, match=message):
+        check(changed(key, value))
+
+
+def test_an_architecture_name_with_a_slash_is_refused():
+    params = copy.deepcopy(COMMITTED)
+    params["architectures"]["../x"] = params["architectures"]["cnn"]
+    with pytest.raises(ParamsError, match=r"architectures\.\.\./x"):
+        check(params)
+
+
+def test_the_stage_refuses_in_a_moment(tmp_path):
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(changed("model/rnn", "grru")))
+    command = [sys.executable, ROOT / "stages" / "check_params.py"]
+    start = time.perf_counter()
+    done = subprocess.run(
+        command,
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(ROOT / "src")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    seconds = time.perf_counter() - start
+    assert done.returncode == 1
+    assert "model.rnn = 'grru': must be none, one of lstm, gru, bilstm, bigru" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "data").exists()
+    assert seconds < 2 or "torch" not in sys.modules, f"{seconds:.1f} s"

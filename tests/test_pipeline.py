@@ -1,0 +1,212 @@
+"""The DAG itself: what its stages declare, and what DVC does with them in a copy of the project."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import mlflow
+import pandas as pd
+import pytest
+import yaml
+
+from closure import ROOT, import_closure
+
+STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+BODIES = {name: stage.get("do", stage) for name, stage in STAGES.items()}
+
+
+def script(body):
+    return re.search(r"stages/\w+\.py", body["cmd"])[0]
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_a_stage_depends_on_the_code_that_it_imports_and_no_other(name):
+    declared = {dep for dep in BODIES[name]["deps"] if dep.endswith(".py")}
+    assert declared == import_closure(ROOT / script(BODIES[name]))
+
+
+def test_the_candidate_is_trained_and_measured_as_the_others_are():
+    def general(body):
+        text = json.dumps({**body, "desc": ""})
+        for own in ("architectures.${item.architecture}", "${item.architecture}", "${key}"):
+            text = text.replace(own, "model")
+        return text.replace("${item.seed}", "${item}")
+
+    drop = ("matrix", "foreach")
+    for compared, candidate in (("train", "train_model"), ("evaluate", "evaluate_model")):
+        a, b = ({k: v for k, v in BODIES[name].items() if k not in drop} for name in (compared, candidate))
+        assert general(a) == general(b)
+
+
+def test_training_cannot_open_the_test_fold():
+    for name in ("train", "train_model"):
+        data = [dep for dep in BODIES[name]["deps"] if dep.startswith("data")]
+        assert data == ["data/processed/train", "data/processed/validation"]
+
+
+class Project:
+    """A copy of the project in a git repository of its own, with a tiny comparison on synthetic data."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+        names = subprocess.run(listed, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+        for name in filter(None, names.split("\0")):
+            if (
+                (ROOT / name).is_file()
+                and not name.startswith(("metrics/", "reports/"))
+                and name != "dvc.lock"
+            ):
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(ROOT / name, folder / name)
+        params = yaml.safe_load((folder / "params.yaml").read_text())
+        params["dataset"] = "synthetic"
+        params["synthetic"]["records"] = 300
+        params["trunk"]["channels"] = [8, 8]
+        params["train"] |= {"epochs": 1, "batch_size": 64, "device": "cpu"}
+        params["architectures"] = {n: params["architectures"][n] for n in ("cnn", "cnn_bilstm")}
+        (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+        environment = {k: v for k, v in os.environ.items() if not k.startswith(("DVC_", "MLFLOW_", "GIT_"))}
+        self.environment = environment | {
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "DVC_NO_ANALYTICS": "1",
+            "GIT_AUTHOR_NAME": "test",
+            "GIT_AUTHOR_EMAIL": "test@localhost",
+            "GIT_COMMITTER_NAME": "test",
+            "GIT_COMMITTER_EMAIL": "test@localhost",
+        }
+        self("git init -q -b main")
+        self("git add -A")
+        self("git commit -qm start")
+
+    def __call__(self, command, ok=True):
+        done = subprocess.run(
+            ["bash", "-c", command],
+            cwd=self.folder,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (done.returncode == 0) == ok, f"{command}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+        return done.stdout + done.stderr
+
+    def ran(self, command):
+        """Run `command` and return the stages that DVC ran for it."""
+        return re.findall(r"Running stage '(.+?)'", self(command))
+
+    def runs(self):
+        mlflow.set_tracking_uri(f"sqlite:///{self.folder / 'mlflow.db'}")
+        return mlflow.search_runs(search_all_experiments=True)
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    project = Project(tmp_path_factory.mktemp("project"))
+    ran = project.ran("dvc repro")
+    assert {"fetch", "preprocess", "train@cnn-0", "train_model@0", "evaluate@cnn_bilstm", "report"} <= set(
+        ran
+    )
+    project("git add -A && git commit -qm results")
+    return project
+
+
+@pytest.mark.pipeline
+def test_the_whole_dag_leaves_small_results_in_git_and_the_rest_in_dvc(project):
+    tracked = project("git ls-files").split()
+    assert {
+        "metrics/cnn.json",
+        "metrics/labels.csv",
+        "reports/comparison.md",
+        "reports/comparison.csv",
+    } <= set(tracked)
+    assert not [
+        name for name in tracked if name.startswith(("data/", "models/", "predictions/", "mlflow.db"))
+    ]
+    figures = json.loads((project.folder / "metrics/cnn_bilstm.json").read_text())
+    assert len(figures) <= 12 and 0 < figures["macro_auprc"] < 1
+    assert "SYNTHETIC" in (project.folder / "reports/comparison.md").read_text()
+    runs = project.runs()
+    assert set(runs["tags.architecture"]) == {"cnn", "cnn_bilstm", "model"}
+    assert set(runs["status"]) == {"FINISHED"}
+    logged = ["macro_auprc", "train_loss", "validation_loss", "learning_rate", "records_per_second"]
+    columns = [f"metrics.{name}" for name in logged] + ["params.train.epochs", "params.parameters"]
+    for column in [*columns, "tags.dvc.stage", "tags.git.commit", "tags.dataset"]:
+        assert runs[column].notna().all(), column
+
+
+@pytest.mark.pipeline
+def test_a_second_repro_runs_nothing(project):
+    assert project.ran("dvc repro") == []
+
+
+@pytest.mark.pipeline
+def test_editing_a_figure_reruns_the_report_alone(project):
+    path = project.folder / "src/ecg_temporal/reporting/figures.py"
+    before = path.read_text()
+    path.write_text(before.replace("Learning curves", "Curves of learning"))
+    assert project.ran("dvc repro") == ["report"]
+    path.write_text(before)
+    project("dvc repro")
+
+
+@pytest.mark.pipeline
+def test_a_stage_can_be_run_by_name(project):
+    assert project.ran("dvc repro -f -s train@cnn-0") == ["train@cnn-0"]
+    project("dvc repro")
+
+
+@pytest.mark.pipeline
+def test_an_unknown_cell_is_refused_before_anything_is_trained(project):
+    text = project("dvc exp run -S model.rnn=grru", ok=False)
+    assert "must be none, one of lstm, gru, bilstm, bigru" in text
+    assert "stages/train.py" not in text
+    project("git checkout -q params.yaml dvc.lock && dvc checkout -q")
+
+
+@pytest.mark.pipeline
+def test_the_candidate_alone_is_retrained_and_the_difference_shown(project):
+    assert project.ran("dvc exp run -n as-gru -S model.rnn=gru") == [
+        "params",
+        "train_model@0",
+        "evaluate_model",
+        "report",
+    ]
+    changed = project("dvc metrics diff")
+    assert "metrics/model.json" in changed and "metrics/cnn.json" not in changed
+    assert "as-gru" in project("dvc exp show --csv")
+    run = project.runs().query("`tags.dvc.experiment` == 'as-gru'").iloc[0]
+    assert run["params.model.rnn"] == "gru"
+    assert "dvc exp apply as-gru" in run["tags.mlflow.note.content"]
+    project("git checkout -q . && dvc checkout -q")
+
+
+@pytest.mark.pipeline
+def test_experiments_in_a_copy_and_from_the_queue_keep_their_runs_and_leave_the_workspace(project):
+    before = {p: p.read_bytes() for p in (project.folder / "metrics").rglob("*") if p.is_file()}
+    project("dvc exp run --temp -n beside -S model.rnn=lstm")
+    project("dvc exp run --queue -S 'model.rnn=lstm,gru' -S model.hidden=16")
+    project("dvc queue start -j 1")
+    project("while dvc queue status | grep -qE 'Running|Queued'; do sleep 1; done")
+    assert "Failed" not in project("dvc queue status")
+    assert {p: p.read_bytes() for p in (project.folder / "metrics").rglob("*") if p.is_file()} == before
+    assert project("git status --porcelain") == ""
+    runs = project.runs()
+    small = runs[runs["params.model.hidden"] == "16"]
+    assert set(small["params.model.rnn"]) == {"lstm", "gru"}
+    assert small["tags.dvc.experiment"].notna().all()
+    assert "beside" in set(runs["tags.dvc.experiment"])
+    assert not list((project.folder / ".dvc/tmp/checkpoints").glob("*"))
+    shown = pd.read_csv(pd.io.common.StringIO(project("dvc exp show --csv 2>/dev/null")))
+    assert {"lstm", "gru"} <= set(shown["model.rnn"])
+
+
+@pytest.mark.pipeline
+def test_plots_can_be_shown(project):
+    project("dvc plots show -o page")
+    page = (project.folder / "page/index.html").read_text()
+    assert "macro_auprc" in page and "average_precision" in page and "learning_curves.png" in page

@@ -1,0 +1,61 @@
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ecg_temporal.settings import ParamsError, Settings, parse, read_params, section
+
+
+class Small(Settings):
+    size: int
+    rate: float = 0.5
+
+
+def test_floats_in_exponent_notation_are_numbers_as_for_dvc(tmp_path):
+    (tmp_path / "p.yaml").write_text("a: 4e-3\nb: 1E5\nc: -2.5e+1\nd: 12\ne: e5\n")
+    assert read_params(tmp_path / "p.yaml") == {"a": 4e-3, "b": 1e5, "c": -25.0, "d": 12, "e": "e5"}
+
+
+@pytest.mark.parametrize("text", ["[1, 2]", "a: [", "", "\x00"])
+def test_a_file_that_is_no_mapping_is_refused(tmp_path, text):
+    (tmp_path / "p.yaml").write_text(text)
+    with pytest.raises(ParamsError, match=r"p\.yaml"):
+        read_params(tmp_path / "p.yaml")
+
+
+def test_a_missing_file_is_refused():
+    with pytest.raises(ParamsError, match="no such file"):
+        read_params(Path("nowhere.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"size": 1, "sice": 2}, "a.sice is not a known key"),
+        ({}, "a.size is missing"),
+        ({"size": "1"}, r"a.size = '1': must be a valid integer"),
+        ({"size": True}, "a.size = True"),
+        ({"size": 1, "rate": float("nan")}, "a.rate = nan"),
+    ],
+)
+def test_refusals_name_key_and_value(values, message):
+    with pytest.raises(ParamsError, match=message):
+        parse(Small, values, "a")
+
+
+def test_section_descends_and_says_what_there_is():
+    params = {"a": {"b": {"size": 3}, "c": {}}}
+    assert section(params, "a.b", Small).size == 3
+    with pytest.raises(ParamsError, match="'a.x'.*b, c"):
+        section(params, "a.x", Small)
+
+
+@given(
+    st.recursive(st.none() | st.booleans() | st.floats() | st.text(), lambda x: st.dictionaries(st.text(), x))
+)
+def test_any_value_is_parsed_or_refused(values):
+    try:
+        parse(Small, values)
+    except ParamsError:
+        pass

@@ -1,0 +1,165 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from ecg_temporal.models.settings import ArchitectureSettings, TrunkSettings
+from ecg_temporal.training import checkpoint, hardware
+from ecg_temporal.training.artifacts import ModelSpec, read_history, read_model, write_model
+from ecg_temporal.training.batches import Batches
+from ecg_temporal.training.loop import predict_logits, train
+from ecg_temporal.training.settings import TrainSettings
+
+CPU = torch.device("cpu")
+TRUNK = TrunkSettings(channels=[8, 8], kernel_size=3, stem_kernel_size=5, dropout=0.3)
+SETTINGS = TrainSettings(
+    epochs=3, seeds=[0], batch_size=64, weight_decay=0.01, gradient_clip=1.0, device="cpu", precision="fp32"
+)
+
+
+def spec(split, rnn="gru"):
+    architecture = ArchitectureSettings(rnn=rnn, hidden=8, learning_rate=0.01)
+    about = split.description
+    return ModelSpec(about.classes, about.leads, about.sampling_rate_hz, TRUNK, architecture)
+
+
+def fit(splits, seed=0, resume=None, on_epoch=lambda row, state: None, settings=SETTINGS):
+    torch.manual_seed(seed)
+    model = spec(splits["train"]).build()
+    model.scale.fill_(300.0)
+    return train(
+        model, splits["train"], splits["validation"], settings, 0.01, seed, CPU, "fp32", on_epoch, resume
+    )
+
+
+def figures(history):
+    return [{k: v for k, v in row.items() if k not in ("seconds", "records_per_second")} for row in history]
+
+
+def assert_same(one, other):
+    assert one.keys() == other.keys()
+    for name in one:
+        assert torch.equal(one[name], other[name]), name
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(splits):
+    weights, history = fit(splits)
+    again, history_again = fit(splits)
+    assert_same(weights, again)
+    assert figures(history) == figures(history_again)
+    other, _ = fit(splits, seed=1)
+    assert not torch.equal(weights["linear.weight"], other["linear.weight"])
+
+
+def test_a_run_that_goes_on_from_its_checkpoint_ends_bit_for_bit_the_same(splits, tmp_path):
+    class Killed(Exception):
+        pass
+
+    def keep_and_die(row, state):
+        checkpoint.save(tmp_path / "c.pt", state)
+        if row["epoch"] == 2:
+            raise Killed
+
+    weights, history = fit(splits)
+    with pytest.raises(Killed):
+        fit(splits, on_epoch=keep_and_die)
+    seen = []
+    resumed, resumed_history = fit(
+        splits,
+        resume=checkpoint.load(tmp_path / "c.pt", CPU),
+        on_epoch=lambda row, _: seen.append(row["epoch"]),
+    )
+    assert seen == [3]
+    assert_same(weights, resumed)
+    assert figures(resumed_history) == figures(history)
+
+
+def test_the_loss_falls_and_the_best_epoch_is_kept(splits):
+    weights, history = fit(splits, settings=SETTINGS.model_copy(update={"epochs": 6}))
+    assert history[-1]["train_loss"] < 0.8 * history[0]["train_loss"]
+    best = max(history, key=lambda row: row["macro_auprc"])
+    model = spec(splits["train"]).build()
+    model.load_state_dict(weights)
+    logits = predict_logits(model, Batches(splits["validation"], 64, CPU), "fp32")
+    loss = torch.nn.functional.binary_cross_entropy_with_logits(
+        torch.from_numpy(logits), torch.from_numpy(splits["validation"].labels).float()
+    )
+    assert float(loss) == pytest.approx(best["validation_loss"], rel=1e-5)
+
+
+def test_a_loss_that_is_not_finite_stops_with_epoch_step_and_rate(splits):
+    torch.manual_seed(0)
+    model = spec(splits["train"]).build()
+    model.scale.zero_()
+    with pytest.raises(FloatingPointError, match="epoch 1, step 1 of .* learning rate"):
+        train(model, splits["train"], splits["validation"], SETTINGS, 0.01, 0, CPU, "fp32", lambda *_: None)
+
+
+def test_batches_shuffle_every_record_once_and_differ_by_epoch(splits):
+    # The first sample of a record says which one it is.
+    n = len(splits["train"])
+    signals = np.zeros((n, 12, 10), np.int16)
+    signals[:, 0, 0] = np.arange(n)
+    batches = Batches(dataclasses.replace(splits["train"], signals=signals), 50, CPU)
+    epochs = [torch.cat([x[:, 0, 0] for x, _ in batches.shuffled(0, epoch)]).tolist() for epoch in (1, 2)]
+    for epoch in epochs:
+        assert len(set(epoch)) == len(epoch) == n // 50 * 50
+    assert epochs[0] != epochs[1]
+    ordered = list(batches.ordered())
+    assert torch.cat([x[:, 0, 0] for x, _ in ordered]).tolist() == list(range(n))
+    torch.testing.assert_close(
+        torch.cat([y for _, y in ordered]), torch.from_numpy(splits["train"].labels).float()
+    )
+
+
+def test_labels_travel_with_their_signals(splits):
+    split = splits["train"]
+    for signals, labels in Batches(split, 50, CPU).shuffled(3, 1):
+        row = int(np.flatnonzero((split.signals == signals[0].numpy()).all(axis=(1, 2)))[0])
+        assert labels[0].tolist() == split.labels[row].tolist()
+
+
+def test_a_trained_model_survives_the_disk_and_equal_weights_are_equal_bytes(splits, tmp_path):
+    weights, history = fit(splits)
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        write_model(tmp_path / name, spec(splits["train"]), weights, history, {"hardware": name})
+    for file in ("weights.pt", "model.json", "history.csv"):
+        assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
+    model, back = read_model(tmp_path / "a")
+    assert back == spec(splits["train"])
+    assert_same(dict(model.state_dict()), weights)
+    assert len(read_history(tmp_path / "a")) == 3
+    whole = (tmp_path / "a" / "weights.pt").read_bytes()
+    (tmp_path / "a" / "weights.pt").write_bytes(whole[:-200])
+    with pytest.raises(ValueError, match="not a trained model"):
+        read_model(tmp_path / "a")
+
+
+def test_a_checkpoint_belongs_to_its_settings(tmp_path, monkeypatch):
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    path = checkpoint.checkpoint_path({"epochs": 1})
+    assert path == checkpoint.checkpoint_path({"epochs": 1}) != checkpoint.checkpoint_path({"epochs": 2})
+    assert tmp_path in path.parents
+    assert checkpoint.load(path, CPU) is None
+
+
+def test_cuda_is_refused_where_there_is_none(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert hardware.choose_device("auto") == CPU
+    with pytest.raises(RuntimeError, match=r"train\.device is cuda"):
+        hardware.choose_device("cuda")
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="NO GPU: training on CUDA is not tested")
+def test_training_on_a_gpu(splits):
+    torch.manual_seed(0)
+    cuda = torch.device("cuda")
+    model = spec(splits["train"]).build().to(cuda)
+    model.scale.fill_(300.0)
+    weights, history = train(
+        model, splits["train"], splits["validation"], SETTINGS, 0.01, 0, cuda, "bf16", lambda *_: None
+    )
+    assert history[-1]["train_loss"] < history[0]["train_loss"]
+    assert all(value.device == CPU for value in weights.values())
