@@ -29,7 +29,7 @@ def main() -> None:
     test = read_split(TEST)
     about = test.description
     results = read_results(METRICS, names)
-    table = comparison(results, architectures, trivial_lines(about.classes, test.labels))
+    table = comparison(results, architectures, trivial_lines(about.classes, test.labels), not about.synthetic)
 
     note = SYNTHETIC if about.synthetic else ""
     figures = {

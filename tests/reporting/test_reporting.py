@@ -53,7 +53,7 @@ def test_results_are_those_of_params_not_of_whatever_lies_there(metrics):
 
 
 def test_the_table_has_every_architecture_beside_the_trivial_lines_and_the_paper(metrics):
-    table = comparison(read_results(metrics, list(ARCHITECTURES)), ARCHITECTURES, TRIVIAL)
+    table = comparison(read_results(metrics, list(ARCHITECTURES)), ARCHITECTURES, TRIVIAL, True)
     assert table["name"].tolist() == ["cnn", "cnn_mixed", "nothing", "arXiv:2601.18830"]
     assert table.set_index("name").loc["cnn_mixed", "parameters"] == 2000
     text = markdown(table)
@@ -80,7 +80,7 @@ def test_architectures_are_described_in_words(settings, text):
 
 def test_every_figure_draws_and_synthetic_data_says_so(metrics, splits, tmp_path):
     results = read_results(metrics, list(ARCHITECTURES))
-    table = comparison(results, ARCHITECTURES, TRIVIAL)
+    table = comparison(results, ARCHITECTURES, TRIVIAL, True)
     for figure in (
         score_against_size(table, ARCHITECTURES, SYNTHETIC),
         learning_curves(results.history, ARCHITECTURES, SYNTHETIC),

@@ -6,6 +6,8 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
+from matplotlib.transforms import Bbox
 
 from ecg_temporal.models.settings import ArchitectureSettings
 from ecg_temporal.reporting.tables import PAPER
@@ -47,9 +49,11 @@ def score_against_size(
         figure = Figure(figsize=(8, 5), layout="constrained")
         axes = figure.subplots()
         models = table[table["kind"] == "architecture"].set_index("name")
+        labels = []
         for name, settings in architectures.items():
             color, marker = FAMILIES[family(settings)]
             row = models.loc[name]
+            labels.append((row["parameters"] / 1e6, row["macro_auprc"], name, color))
             spread = row.get("macro_auprc_std")
             axes.errorbar(
                 row["parameters"] / 1e6,
@@ -62,8 +66,6 @@ def score_against_size(
                 capsize=3,
                 label=family(settings),
             )
-        labels = [(row["parameters"] / 1e6, row["macro_auprc"], str(name)) for name, row in models.iterrows()]
-        _label_points(axes, labels)
         if note == "":
             axes.axhline(PAPER["macro_auprc"], color="black", linewidth=1, linestyle="--")
             axes.annotate(
@@ -75,9 +77,10 @@ def score_against_size(
             )
         handles = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
         axes.legend(handles.values(), handles.keys(), frameon=False, ncols=3, loc="best", fontsize=8)
-        axes.margins(x=0.12, y=0.12)
+        axes.margins(x=0.14, y=0.14)
         axes.set(xlabel="parameters, millions", ylabel="macro-AUPRC, test fold")
         _title(figure, "What the temporal part buys: score against size", note)
+        _label_points(figure, axes, labels)
         return figure
 
 
@@ -144,16 +147,28 @@ def _title(figure: Figure, title: str, note: str) -> None:
     figure.suptitle(f"{title}\n{note}" if note else title, fontsize=11, fontweight="bold")
 
 
-def _label_points(axes: mpl.axes.Axes, points: list[tuple[float, float, str]]) -> None:
-    """Write each name beside its point, alternating sides so that neighbours are less likely to collide."""
-    for k, (x, y, name) in enumerate(sorted(points, key=lambda point: (point[1], point[0]))):
-        side = 1 if k % 2 else -1
-        axes.annotate(
-            name,
-            (x, y),
-            xytext=(7 * side, 0),
-            textcoords="offset points",
-            ha="left" if side > 0 else "right",
-            va="center",
-            fontsize=7.5,
+def _label_points(figure: Figure, axes: mpl.axes.Axes, points: list[tuple[float, float, str, str]]) -> None:
+    """Write each name beside its point, in its colour, where it covers no other name or point."""
+    figure.canvas.draw()  # fixes the layout, so that places can be compared in pixels
+    places = [(9, 0, "left", "center"), (-9, 0, "right", "center")]
+    for step in (11, 22, 33, 44):
+        for side, align in ((9, "left"), (-9, "right"), (0, "center")):
+            places += [(side, step, align, "bottom"), (side, -step, align, "top")]
+    dots = [axes.transData.transform((x, y)) for x, y, *_ in points]
+    taken: list[Bbox] = [Bbox.from_extents(x - 7, y - 7, x + 7, y + 7) for x, y in dots]
+    for x, y, name, color in sorted(points, key=lambda point: point[1]):
+        text = axes.annotate(
+            name, (x, y), (0, 0), textcoords="offset points", fontsize=7.5, color=color, fontweight="bold"
         )
+        text.set_path_effects([withStroke(linewidth=2, foreground="white")])
+        for dx, dy, horizontal, vertical in places:
+            text.set(ha=horizontal, va=vertical, position=(dx, dy))
+            box = text.get_window_extent()
+            if not any(box.overlaps(other) for other in taken):
+                break
+        taken.append(box)
+        if abs(dy) > 11:
+            axes.annotate(
+                "", (x, y), (dx, dy), textcoords="offset points",
+                arrowprops={"arrowstyle": "-", "color": "#999999", "linewidth": 0.6},
+            )  # fmt: skip

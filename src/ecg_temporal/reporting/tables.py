@@ -34,9 +34,12 @@ def describe(settings: ArchitectureSettings) -> str:
 
 
 def comparison(
-    results: Results, architectures: dict[str, ArchitectureSettings], trivial: dict[str, dict[str, float]]
+    results: Results,
+    architectures: dict[str, ArchitectureSettings],
+    trivial: dict[str, dict[str, float]],
+    beside_paper: bool,
 ) -> pd.DataFrame:
-    """Return a row per architecture, then the trivial lines and the paper's row.
+    """Return a row per architecture, then the trivial lines and, if `beside_paper`, the paper's row.
 
     Columns: name, kind (architecture, trivial or paper), temporal, parameters, METRICS, and the standard
     deviations over seeds; what is not known is missing.
@@ -47,7 +50,10 @@ def comparison(
         for name, settings in architectures.items()
     ]
     rows += [{"name": name, "kind": "trivial", **figures} for name, figures in trivial.items()]
-    rows.append({"name": "arXiv:2601.18830", "kind": "paper", "temporal": "BiLSTM, sizes not known", **PAPER})
+    if beside_paper:
+        rows.append(
+            {"name": "arXiv:2601.18830", "kind": "paper", "temporal": "BiLSTM, sizes not known", **PAPER}
+        )
     spreads = [column for column in map(str, results.headline) if column.endswith("_std")]
     columns = ["name", "kind", "temporal", "parameters", *METRICS, *spreads]
     return pd.DataFrame(rows).reindex(columns=columns).astype({"parameters": "Int64"})
