@@ -69,6 +69,15 @@ def test_stacks_have_the_layers_that_they_name(rnn, layers, modules, features):
     assert stack(torch.randn(2, 10, 7)).shape == (2, features, 7)
 
 
+def test_recurrent_weights_are_initialised_gate_by_gate():
+    layer = RecurrentStack(10, "bilstm", 1, 6).layers[0]
+    for suffix in ("", "_reverse"):
+        for gate in getattr(layer, f"weight_hh_l0{suffix}").detach().split(6):
+            torch.testing.assert_close(gate @ gate.T, torch.eye(6), atol=1e-5, rtol=0)
+        bias = getattr(layer, f"bias_ih_l0{suffix}") + getattr(layer, f"bias_hh_l0{suffix}")
+        assert bias.tolist() == [0.0] * 6 + [1.0] * 6 + [0.0] * 12
+
+
 def test_a_unidirectional_state_knows_only_the_past_and_a_bidirectional_one_both():
     x = torch.randn(1, 5, 9)
     later = x.clone()

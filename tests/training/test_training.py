@@ -132,9 +132,10 @@ def test_a_trained_model_survives_the_disk_and_equal_weights_are_equal_bytes(spl
     assert_same(dict(model.state_dict()), weights)
     assert len(read_history(tmp_path / "a")) == 3
     whole = (tmp_path / "a" / "weights.pt").read_bytes()
-    (tmp_path / "a" / "weights.pt").write_bytes(whole[:-200])
-    with pytest.raises(ValueError, match="not a trained model"):
-        read_model(tmp_path / "a")
+    for damaged in (b"junk", whole[:-200], b""):
+        (tmp_path / "a" / "weights.pt").write_bytes(damaged)
+        with pytest.raises(ValueError, match="not a trained model"):
+            read_model(tmp_path / "a")
 
 
 def test_a_checkpoint_belongs_to_its_settings(tmp_path, monkeypatch):

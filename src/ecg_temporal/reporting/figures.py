@@ -48,11 +48,11 @@ def score_against_size(
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(8, 5), layout="constrained")
         axes = figure.subplots()
-        models = table[table["kind"] == "architecture"].set_index("name")
+        models = table[table["kind"] == "architecture"].set_index("name").to_dict("index")
         labels = []
         for name, settings in architectures.items():
             color, marker = FAMILIES[family(settings)]
-            row = models.loc[name]
+            row = models[name]
             labels.append((row["parameters"] / 1e6, row["macro_auprc"], name, color))
             spread = row.get("macro_auprc_std")
             axes.errorbar(
