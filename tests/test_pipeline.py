@@ -206,6 +206,24 @@ def test_experiments_in_a_copy_and_from_the_queue_keep_their_runs_and_leave_the_
 
 
 @pytest.mark.pipeline
+def test_a_new_seed_and_a_new_architecture_train_only_what_is_new(project):
+    new = "+architectures.cnn_gru4={rnn: gru, layers: 4, learning_rate: 0.002}"
+    ran = project.ran(f"dvc exp run -n wider -S 'train.seeds=[0,1]' -S '{new}'")
+    trained = {stage for stage in ran if stage.startswith("train")}
+    assert trained == {
+        "train@cnn-1",
+        "train@cnn_bilstm-1",
+        "train@cnn_gru4-0",
+        "train@cnn_gru4-1",
+        "train_model@1",
+    }
+    figures = json.loads((project.folder / "metrics/cnn.json").read_text())
+    assert figures["macro_auprc_std"] > 0
+    assert "cnn_gru4" in (project.folder / "reports/comparison.md").read_text()
+    project("git checkout -q . && git clean -qfd metrics && dvc checkout -q")
+
+
+@pytest.mark.pipeline
 def test_plots_can_be_shown(project):
     project("dvc plots show -o page")
     page = (project.folder / "page/index.html").read_text()
