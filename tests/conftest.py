@@ -5,12 +5,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from closure import ROOT
 from ecg_temporal.ptbxl import synthetic
 from ecg_temporal.ptbxl.preprocess import preprocess
 from ecg_temporal.ptbxl.raw import read_raw
 from ecg_temporal.ptbxl.settings import LabelSettings, SyntheticSettings
+
+# Machines that also train can be slow for a moment; that is no failure.
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 
 KEEP_ALL = LabelSettings(min_likelihood=0, unlabelled="keep")
 

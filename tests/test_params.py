@@ -54,6 +54,8 @@ def test_the_committed_params_are_valid_and_the_real_comparison():
         ("architectures/a\\b", {"rnn": "gru", "learning_rate": 0.1}, "architectures"),
         ("architectures/model", {"rnn": "gru", "learning_rate": 0.1}, "model"),
         ("architectures/new", {"rnn": "gru"}, "architectures.new.learning_rate is missing"),
+        ("bootstrap/reference", "cnm", "bootstrap.reference = 'cnm': must be one of cnn, "),
+        ("bootstrap/replicates", 10, "bootstrap.replicates = 10"),
         ("report", {}, "report is not a known key"),
     ],
 )

@@ -145,13 +145,14 @@ def test_a_second_repro_runs_nothing(project):
 
 
 @pytest.mark.pipeline
-def test_editing_a_figure_reruns_the_report_alone(project):
+def test_editing_a_figure_or_a_bootstrap_setting_reruns_the_report_alone(project):
     path = project.folder / "src/ecg_temporal/reporting/figures.py"
     before = path.read_text()
     path.write_text(before.replace("Learning curves", "Curves of learning"))
     assert project.ran("dvc repro") == ["report"]
     path.write_text(before)
-    project("dvc repro")
+    assert project.ran("dvc exp run -S bootstrap.replicates=200") == ["params", "report"]
+    project("git checkout -q . && dvc checkout -q")
 
 
 @pytest.mark.pipeline

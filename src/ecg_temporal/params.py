@@ -4,6 +4,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
+from ecg_temporal.evaluation.settings import BootstrapSettings
 from ecg_temporal.models.settings import ArchitectureSettings, TrunkSettings
 from ecg_temporal.ptbxl.settings import Dataset, LabelSettings, SyntheticSettings
 from ecg_temporal.settings import Settings, parse
@@ -23,6 +24,7 @@ class Params(Settings):
     labels: LabelSettings
     trunk: TrunkSettings
     train: TrainSettings
+    bootstrap: BootstrapSettings
     model: ArchitectureSettings
     architectures: Annotated[dict[Name, ArchitectureSettings], Field(min_length=1)]
 
@@ -30,6 +32,9 @@ class Params(Settings):
     def _fits(self) -> Self:
         if CANDIDATE in self.architectures:
             raise ValueError(f"architectures must not hold {CANDIDATE!r}: it is the candidate's name")
+        if self.bootstrap.reference not in self.architectures:
+            known = ", ".join(self.architectures)
+            raise ValueError(f"bootstrap.reference = {self.bootstrap.reference!r}: must be one of {known}")
         return self
 
 

@@ -27,7 +27,7 @@ def cases(draw):
 
 
 @given(cases())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_ranking_metrics_equal_scikit_learn(case):
     labels, scores = case
     for k, (ap, auc) in enumerate(zip(average_precision(*case), roc_auc(*case), strict=True)):
@@ -43,7 +43,7 @@ def test_ranking_metrics_equal_scikit_learn(case):
 
 
 @given(cases())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_thresholded_metrics_equal_scikit_learn(case):
     labels, scores = case
     decisions = (scores >= 0.5).astype(np.uint8)

@@ -4,11 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ecg_temporal.evaluation.bootstrap import compare, draw
+from ecg_temporal.evaluation.settings import BootstrapSettings
 from ecg_temporal.models.settings import ArchitectureSettings
-from ecg_temporal.reporting.figures import class_heat_map, learning_curves, score_against_size
+from ecg_temporal.reporting.figures import class_heat_map, differences, learning_curves, score_against_size
 from ecg_temporal.reporting.page import SYNTHETIC, comparison_page
 from ecg_temporal.reporting.results import read_results
 from ecg_temporal.reporting.tables import METRICS, comparison, describe, markdown
+from ecg_temporal.reporting.tables import differences as difference_table
 from ecg_temporal.training.settings import TrainSettings
 
 ARCHITECTURES = {
@@ -81,7 +84,12 @@ def test_architectures_are_described_in_words(settings, text):
 def test_every_figure_draws_and_synthetic_data_says_so(metrics, splits, tmp_path):
     results = read_results(metrics, list(ARCHITECTURES))
     table = comparison(results, ARCHITECTURES, TRIVIAL, True)
+    labels = splits["test"].labels
+    rng = np.random.default_rng(0)
+    probabilities = {"cnn": rng.random((1, *labels.shape)), "cnn_mixed": labels[None] * 0.9}
+    intervals = compare(labels, probabilities, "cnn", draw(len(labels), 100, 0))
     for figure in (
+        differences(intervals, ARCHITECTURES, "cnn", SYNTHETIC),
         score_against_size(table, ARCHITECTURES, SYNTHETIC),
         learning_curves(results.history, ARCHITECTURES, SYNTHETIC),
         class_heat_map(results.per_class, list(ARCHITECTURES), SYNTHETIC),
@@ -92,5 +100,9 @@ def test_every_figure_draws_and_synthetic_data_says_so(metrics, splits, tmp_path
     settings = TrainSettings(
         epochs=2, seeds=[0], batch_size=4, weight_decay=0, gradient_clip=1, device="cpu", precision="fp32"
     )
-    page = comparison_page(table, splits["test"].description, 40, settings, ["figures/a.png"])
+    bootstrap = BootstrapSettings(replicates=100, seed=0, reference="cnn")
+    about = splits["test"].description
+    page = comparison_page(table, intervals, bootstrap, about, 40, settings, ["figures/a.png"])
+    rows = difference_table(intervals, list(ARCHITECTURES)).splitlines()
+    assert len(rows) == 3 and "**+" in rows[2]  # better, and surely so
     assert SYNTHETIC in page and "](figures/a.png)" in page and "one seed" in page

@@ -10,7 +10,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.transforms import Bbox
 
 from ecg_temporal.models.settings import ArchitectureSettings
-from ecg_temporal.reporting.tables import PAPER
+from ecg_temporal.reporting.tables import METRICS, PAPER
 
 STYLE: Any = {
     "font.size": 9,
@@ -116,6 +116,30 @@ def learning_curves(
             *right.get_legend_handles_labels(), loc="outside right center", frameon=False, fontsize=8
         )
         _title(figure, "Learning curves", note)
+        return figure
+
+
+def differences(
+    intervals: pd.DataFrame, architectures: dict[str, ArchitectureSettings], reference: str, note: str
+) -> Figure:
+    """Draw each architecture's difference from the reference with its 95% interval, a panel per metric."""
+    with mpl.rc_context(STYLE):
+        names = [name for name in architectures if name != reference]
+        figure = Figure(figsize=(11, 1.8 + 0.26 * len(names)), layout="constrained")
+        panels = figure.subplots(1, len(PAPER), sharey=True)
+        table = intervals.set_index(["metric", "architecture"]).to_dict("index")
+        for axes, metric in zip(panels, PAPER, strict=True):
+            for place, name in enumerate(names):
+                row = table[metric, name]
+                color, marker = FAMILIES[family(architectures[name])]
+                axes.plot([row["difference_low"], row["difference_high"]], [place, place], color=color)
+                axes.plot(row["difference"], place, color=color, marker=marker)
+            axes.axvline(0, color="black", linewidth=0.8)
+            axes.set(xlabel=METRICS[metric])
+            axes.tick_params(axis="x", labelsize=7)
+        panels[0].set_yticks(range(len(names)), names)
+        panels[0].invert_yaxis()
+        _title(figure, f"Difference from {reference}, 95% intervals of a paired bootstrap, test fold", note)
         return figure
 
 

@@ -2,7 +2,8 @@
 
 import pandas as pd
 
-from ecg_temporal.reporting.tables import markdown
+from ecg_temporal.evaluation.settings import BootstrapSettings
+from ecg_temporal.reporting.tables import differences, markdown
 from ecg_temporal.store import Description
 from ecg_temporal.training.settings import TrainSettings
 
@@ -10,7 +11,13 @@ SYNTHETIC = "SYNTHETIC DATA: these figures say only that the code runs"
 
 
 def comparison_page(
-    table: pd.DataFrame, about: Description, records: int, settings: TrainSettings, figures: list[str]
+    table: pd.DataFrame,
+    intervals: pd.DataFrame,
+    bootstrap: BootstrapSettings,
+    about: Description,
+    records: int,
+    settings: TrainSettings,
+    figures: list[str],
 ) -> str:
     """Return the page in Markdown; `figures` are paths relative to it."""
     seeds = ", ".join(map(str, settings.seeds))
@@ -31,6 +38,13 @@ def comparison_page(
         "like-for-like comparison."
         if not about.synthetic
         else "",
+        f"## Differences from {bootstrap.reference}",
+        "With 95% intervals of a paired bootstrap over the test records "
+        f"({bootstrap.replicates:,} replicates, seeds averaged within a replicate); in bold where Holm's "
+        "correction over the architectures leaves p < 0.05. They say how far the test fold can be trusted, "
+        "not how much another training would differ.",
+        differences(intervals, table.loc[table["kind"] == "architecture", "name"].tolist()),
+        "## Figures",
         *(f"![{path.rsplit('/', 1)[-1].removesuffix('.png').replace('_', ' ')}]({path})" for path in figures),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"

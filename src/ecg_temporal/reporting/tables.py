@@ -89,6 +89,26 @@ def _aligned(rows: list[list[str]], text_columns: int) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in [lines[0], rule, *lines[1:]])
 
 
+def differences(intervals: pd.DataFrame, names: list[str]) -> str:
+    """Return `evaluation.bootstrap.compare`'s differences from the reference as Markdown.
+
+    A cell is the difference with its 95% interval, in bold where Holm's p is below 0.05.
+    """
+    cells = intervals.dropna(subset="difference").set_index(["architecture", "metric"]).to_dict("index")
+    rows = [["", *METRICS.values()]]
+    for name in names:
+        if (name, "micro_f1") in cells:
+            texts = []
+            for metric in METRICS:
+                row = cells[name, metric]
+                text = (
+                    f"{row['difference']:+.4f} [{row['difference_low']:+.4f}, {row['difference_high']:+.4f}]"
+                )
+                texts.append(f"**{text}**" if row["p_holm"] < 0.05 else text)
+            rows.append([name, *texts])
+    return _aligned(rows, text_columns=1)
+
+
 def _number(value: float, spread: float | None) -> str:
     if pd.isna(value):
         return "–"
