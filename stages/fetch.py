@@ -17,10 +17,14 @@ def main() -> None:
     """Run the stage."""
     params = read_params()
     with files.replacing_folder(OUT) as folder:
-        if params["dataset"] == "synthetic":
+        if params.get("dataset") == "synthetic":
             synthetic.write(folder, section(params, "synthetic", SyntheticSettings))
         elif local := os.environ.get("PTBXL_DIR"):
-            collect(Path(local).expanduser(), folder, sources={"all files": "the folder PTBXL_DIR"})
+            collect(
+                Path(local).expanduser(),
+                folder,
+                sources={"all files": f"PTBXL_DIR, taken to be version {download.VERSION}"},
+            )
         else:
             tree = workspace.scratch("downloads") / f"ptb-xl-{download.VERSION}"
             collect(tree, folder, sources=download.download(tree))

@@ -140,6 +140,15 @@ def test_the_whole_dag_leaves_small_results_in_git_and_the_rest_in_dvc(project):
 
 
 @pytest.mark.pipeline
+def test_training_runs_where_the_test_fold_does_not_exist(project):
+    weights = project.folder / "models/cnn/0/weights.pt"
+    before = weights.read_bytes()
+    project("mv data/processed/test hidden && PYTHONPATH=src python stages/train.py cnn 0")
+    assert weights.read_bytes() == before
+    project("mv hidden data/processed/test && dvc checkout -q --force")
+
+
+@pytest.mark.pipeline
 def test_a_second_repro_runs_nothing(project):
     assert project.ran("dvc repro") == []
 

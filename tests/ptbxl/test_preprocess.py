@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from conftest import KEEP_ALL
-from ecg_temporal.ptbxl.labels import FOLDS
+from ecg_temporal.ptbxl.labels import FOLDS, LabelError
 from ecg_temporal.ptbxl.preprocess import class_counts, lead_statistics, preprocess
 from ecg_temporal.ptbxl.settings import LabelSettings
 from ecg_temporal.store import read_split, write_split
@@ -55,6 +55,16 @@ def test_unlabelled_records_are_kept_or_dropped(synthetic_raw):
     dropped = preprocess(odd, LabelSettings(min_likelihood=0, unlabelled="drop"))
     assert sum(map(len, kept.values())) - sum(map(len, dropped.values())) == 20
     assert all(split.labels.any(axis=1).all() for split in dropped.values())
+
+
+def test_what_leaves_nothing_to_train_on_or_has_no_ids_is_refused(synthetic_raw):
+    strict = LabelSettings(min_likelihood=100, unlabelled="drop")
+    table = synthetic_raw.table.assign(scp_codes="{'NORM': 50.0}")
+    with pytest.raises(LabelError, match="train split .*min_likelihood"):
+        preprocess(dataclasses.replace(synthetic_raw, table=table), strict)
+    named = synthetic_raw.table.set_axis([f"r{k}" for k in range(len(table))])
+    with pytest.raises(LabelError, match="ecg_id"):
+        preprocess(dataclasses.replace(synthetic_raw, table=named), KEEP_ALL)
 
 
 def test_class_counts(splits):

@@ -30,6 +30,8 @@ def collect(tree: Path, folder: Path, sources: dict[str, str]) -> None:
         A table or a record is missing or damaged; the message names it.
 
     """
+    if not tree.is_dir():
+        raise ValueError(f"PTBXL_DIR is {tree}, and there is no such folder")
     if not (tree / raw.TABLE).is_file():
         raise ValueError(
             f"{tree} holds no {raw.TABLE}: set PTBXL_DIR to a folder with PTB-XL {VERSION}, or unset it to "
@@ -39,6 +41,9 @@ def collect(tree: Path, folder: Path, sources: dict[str, str]) -> None:
     raw.read_table(tree / raw.STATEMENTS)
     if "filename_lr" not in table:
         raise ValueError(f"{tree / raw.TABLE} has no column 'filename_lr'")
+    for ecg_id, name in table["filename_lr"].items():
+        if not isinstance(name, str) or not name:
+            raise ValueError(f"{tree / raw.TABLE}: record {ecg_id}: filename_lr is {name!r}, not a path")
     signals = raw.create_signals(folder, len(table))
     paths = (tree / name for name in table["filename_lr"])
     read_records(tqdm(paths, total=len(table), unit="record", desc="reading", mininterval=1), signals)

@@ -127,8 +127,9 @@ def split_rows(table: pd.DataFrame) -> dict[str, NDArray[np.intp]]:
             raise LabelError(f"ptbxl_database.csv: the {split} split (folds {FOLDS[split]}) is empty")
         for patient in table["patient_id"].iloc[members].unique():
             if patient in seen:
+                name = str(patient).removesuffix(".0")
                 raise LabelError(
-                    f"ptbxl_database.csv: patient {patient:.0f} is in two splits, {seen[patient]} and {split}"
+                    f"ptbxl_database.csv: patient {name} is in two splits, {seen[patient]} and {split}"
                 )
             seen[patient] = split
     return rows

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ecg_temporal.ptbxl.labels import label_matrix, split_rows
+from ecg_temporal.ptbxl.labels import LabelError, label_matrix, split_rows
 from ecg_temporal.ptbxl.raw import RawDataset
 from ecg_temporal.ptbxl.settings import LabelSettings
 from ecg_temporal.store import Description, Split
@@ -23,6 +23,13 @@ def preprocess(raw: RawDataset, settings: LabelSettings) -> dict[str, Split]:
     rows = split_rows(raw.table)
     if settings.unlabelled == "drop":
         rows = {name: members[labels[members].any(axis=1)] for name, members in rows.items()}
+    for name, members in rows.items():
+        if not len(members):
+            raise LabelError(
+                f"no record of the {name} split has a label: lower labels.min_likelihood or keep them"
+            )
+    if not pd.api.types.is_integer_dtype(raw.table.index):
+        raise LabelError("ptbxl_database.csv: its first column, ecg_id, is not all whole numbers")
     mean, scale = lead_statistics(raw.signals, rows["train"])
     ecg_id = raw.table.index.to_numpy(np.int64)
     splits = {}

@@ -1,1 +1,1 @@
-"""What a reader sees: tables and figures, made from the files in metrics/ alone."""
+"""What a reader sees: tables and figures, made from metrics/ and predictions/."""

@@ -21,7 +21,6 @@ STYLE: Any = {
     "grid.linewidth": 0.6,
     "axes.axisbelow": True,
     "figure.dpi": 120,
-    "svg.hashsalt": "ecg-temporal",
 }
 # Okabe & Ito's palette, which stays apart for the colour-blind; one hue per kind of cell, marked as well.
 FAMILIES = {

@@ -30,7 +30,7 @@ def comparison_page(
         "# How much temporal modelling is enough?",
         f"> **{SYNTHETIC}.**" if about.synthetic else "",
         f"{about.dataset}, test fold: {records:,} records, {len(about.classes)} diagnostic subclasses, "
-        f"threshold 0.5. {settings.epochs} epochs, seed {seeds} ({spread}). The epoch of each model was "
+        f"threshold 0.5. Epochs: {settings.epochs}; seeds: {seeds} ({spread}). The epoch of each model was "
         "chosen on the validation fold by macro-AUPRC.",
         markdown(table),
         "In bold the best architecture. *nothing* and *always NORM* are constant predictions. The paper's "
