@@ -81,9 +81,12 @@ def test_a_split_survives_the_disk(splits, tmp_path):
     assert back.description == splits["test"].description
     for name in ("signals", "labels", "ecg_id"):
         np.testing.assert_array_equal(getattr(back, name), getattr(splits["test"], name))
-    np.save(tmp_path / "labels.npy", splits["test"].labels[:-1])
-    with pytest.raises(ValueError, match="labels"):
-        read_split(tmp_path)
+    for name in ("labels", "signals"):
+        whole = getattr(splits["test"], name)
+        np.save(tmp_path / f"{name}.npy", whole[:-1])
+        with pytest.raises(ValueError, match="signals .* labels"):
+            read_split(tmp_path)
+        np.save(tmp_path / f"{name}.npy", whole)
     (tmp_path / "labels.npy").write_bytes(b"\x93NUMPY")
     with pytest.raises(ValueError, match="not a processed split"):
         read_split(tmp_path)
