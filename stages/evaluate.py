@@ -21,9 +21,9 @@ from ecg_temporal.evaluation.summary import by_class, headline
 from ecg_temporal.models.classifier import count_parameters
 from ecg_temporal.settings import read_params, section
 from ecg_temporal.store import read_split
-from ecg_temporal.training.artifacts import read_history, read_model
+from ecg_temporal.training.artifacts import read_model
 from ecg_temporal.training.batches import Batches
-from ecg_temporal.training.hardware import choose_device
+from ecg_temporal.training.hardware import choose_hardware
 from ecg_temporal.training.loop import predict_logits
 from ecg_temporal.training.settings import TrainSettings
 
@@ -39,9 +39,10 @@ def main() -> None:
     name = parser.parse_args().architecture
 
     settings = section(read_params(), "train", TrainSettings)
-    device = choose_device(settings.device)
+    # fp32: what is published does not depend on what the hardware can multiply.
+    hardware = choose_hardware(settings.device, "fp32")
     splits = {split: read_split(DATA / split) for split in ("validation", "test")}
-    batches = {split: Batches(data, BATCH_SIZE, device) for split, data in splits.items()}
+    batches = {split: Batches(data, BATCH_SIZE, hardware) for split, data in splits.items()}
     probabilities: dict[str, list[np.ndarray]] = {split: [] for split in splits}
     histories = []
     for seed in tqdm(settings.seeds, unit="seed", desc=name):
@@ -49,12 +50,11 @@ def main() -> None:
         model, spec = read_model(folder)
         if spec.classes != splits["test"].description.classes:
             raise ValueError(f"{folder} was trained on other classes than data/processed has")
-        model.to(device)
+        model.to(hardware.device)
         for split in splits:
-            # fp32: what is published does not depend on what the hardware can multiply.
-            logits = predict_logits(model, batches[split], "fp32")
+            logits = predict_logits(model, batches[split])
             probabilities[split].append((1 / (1 + np.exp(-logits.astype(np.float64)))).astype(np.float32))
-        histories.append(read_history(folder).assign(seed=seed))
+        histories.append(pd.read_csv(folder / "history.csv").assign(seed=seed))
 
     predictions = Predictions(
         validation=np.stack(probabilities["validation"]),

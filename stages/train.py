@@ -8,6 +8,7 @@ folds and the validation fold; the test fold is not among its inputs.
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,10 @@ from ecg_temporal.models.classifier import count_parameters
 from ecg_temporal.models.settings import ArchitectureSettings, TrunkSettings
 from ecg_temporal.settings import read_params, section
 from ecg_temporal.store import read_split
-from ecg_temporal.training import checkpoint, hardware
+from ecg_temporal.training import checkpoint
 from ecg_temporal.training.artifacts import ModelSpec, write_model
+from ecg_temporal.training.distributed import process_group
+from ecg_temporal.training.hardware import choose_hardware, keep_freed_memory
 from ecg_temporal.training.loop import SELECTION_METRIC, train
 from ecg_temporal.training.settings import TrainSettings
 
@@ -38,17 +41,16 @@ def main() -> None:
     architecture = section(params, key, ArchitectureSettings)
     trunk = section(params, "trunk", TrunkSettings)
     settings = section(params, "train", TrainSettings)
-    device = hardware.choose_device(settings.device)
-    precision = hardware.choose_precision(settings.precision, device)
+    hardware = choose_hardware(settings.device, settings.precision)
+    keep_freed_memory()
     train_split, validation_split = read_split(DATA / "train"), read_split(DATA / "validation")
     about = train_split.description
 
     torch.manual_seed(args.seed)
     spec = ModelSpec(about.classes, about.leads, about.sampling_rate_hz, trunk, architecture)
     model = spec.build()
-    model.mean.copy_(torch.tensor(about.mean)[:, None])
-    model.scale.copy_(torch.tensor(about.scale)[:, None])
-    model.to(device)
+    model.set_scaling(about.mean, about.scale)
+    model.to(hardware.device)
     parameters = count_parameters(model)
 
     what = {
@@ -57,11 +59,30 @@ def main() -> None:
         **{f"model.{k}": v for k, v in architecture.model_dump().items()},
         **{f"trunk.{k}": v for k, v in trunk.model_dump().items()},
         **{f"train.{k}": v for k, v in settings.model_dump(exclude={"seeds", "device"}).items()},
-        "train.precision": precision,
+        "train.precision": hardware.precision,
     }
     data = {"train": about.sha256, "validation": validation_split.description.sha256}
     saved = checkpoint.checkpoint_path({**what, **data})
-    resume = checkpoint.load(saved, device)
+    resume = checkpoint.load(saved, hardware.device)
+
+    def fit(on_epoch: Callable[[dict[str, float], dict[str, Any]], None]) -> Any:
+        with process_group(hardware):
+            return train(
+                model,
+                train_split,
+                validation_split,
+                settings,
+                architecture.learning_rate,
+                args.seed,
+                hardware,
+                on_epoch,
+                resume,
+            )
+
+    if not hardware.is_main:
+        fit(lambda row, state: None)
+        return
+
     stage = "train_model@{seed}" if key == "model" else "train@{architecture}-{seed}"
     tags = {
         "architecture": args.architecture,
@@ -69,38 +90,27 @@ def main() -> None:
         "dvc.stage": stage.format(**vars(args)),
         "dataset": about.dataset,
         "dataset.sha256": about.sha256,
-        "hardware": hardware.describe(device),
+        "hardware": str(hardware),
     }
     with tracking.run(
         dataset=params["dataset"],
         name=f"{args.architecture}-{args.seed}",
         params={**what, "parameters": parameters},
         tags=tags,
-        resume=resume and resume["mlflow_run_id"],
+        resume=resume and resume["mlflow"],
     ) as run:
 
         def keep(row: dict[str, float], state: dict[str, Any]) -> None:
             run.log_epoch(row)
-            checkpoint.save(saved, {**state, "mlflow_run_id": run.run_id})
+            checkpoint.save(saved, {**state, "mlflow": run.record})
 
-        weights, history = train(
-            model,
-            train_split,
-            validation_split,
-            settings,
-            architecture.learning_rate,
-            args.seed,
-            device,
-            precision,
-            keep,
-            resume,
-        )
+        weights, history = fit(keep)
         best = max(history, key=lambda row: row[SELECTION_METRIC])
         run.log_summary({"best_epoch": best["epoch"], f"best_{SELECTION_METRIC}": best[SELECTION_METRIC]})
         about_run = {
-            "mlflow_run_id": run.run_id,
-            "hardware": hardware.describe(device),
-            "precision": precision,
+            "mlflow_run_id": run.record["id"],
+            "hardware": str(hardware),
+            "precision": hardware.precision,
             "parameters": parameters,
             "best_epoch": int(best["epoch"]),
         }

@@ -1,3 +1,6 @@
+import os
+import platform
+
 import pytest
 
 from ecg_temporal import files
@@ -33,3 +36,14 @@ def test_a_folder_is_replaced_as_a_whole(tmp_path):
         raise RuntimeError
     assert [p.name for p in folder.iterdir()] == ["fresh"]
     assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_what_a_killed_writer_left_is_removed_and_a_living_one_is_left_alone(tmp_path):
+    host = platform.node()
+    dead, alive = (tmp_path / f".out.{host}.{process}.tmp" for process in (2**22 + 1, os.getppid()))
+    elsewhere = tmp_path / ".out.another-host.1.tmp"
+    for folder in (dead, alive, elsewhere):
+        folder.mkdir()
+    with files.replacing_folder(tmp_path / "out"):
+        pass
+    assert not dead.exists() and alive.exists() and elsewhere.exists()

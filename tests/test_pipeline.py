@@ -217,7 +217,7 @@ def test_experiments_in_a_copy_and_from_the_queue_keep_their_runs_and_leave_the_
 
 @pytest.mark.pipeline
 def test_a_new_seed_and_a_new_architecture_train_only_what_is_new(project):
-    new = "+architectures.cnn_gru4={rnn: gru, layers: 4, learning_rate: 0.002}"
+    new = "+architectures.cnn_gru4={rnn: gru, layers: 4, learning_rate: 0.004}"
     ran = project.ran(f"dvc exp run -n wider -S 'train.seeds=[0,1]' -S '{new}'")
     trained = {stage for stage in ran if stage.startswith("train")}
     assert trained == {

@@ -59,3 +59,11 @@ def test_any_value_is_parsed_or_refused(values):
         parse(Small, values)
     except ParamsError:
         pass
+
+
+@pytest.mark.parametrize("text", ["train: {}\nmodel: {}\ntrain: {}\n", "train: {epochs: 1, epochs: 2}\n"])
+def test_a_key_that_is_there_twice_is_refused_with_its_line(tmp_path, text):
+    path = tmp_path / "params.yaml"
+    path.write_text(text)
+    with pytest.raises(ParamsError, match=r"'(train|epochs)' is there twice(.|\n)*line 1"):
+        read_params(path)

@@ -7,6 +7,10 @@ import pytest
 from ecg_temporal import tracking
 
 
+def steps(run_id):
+    return [metric.step for metric in mlflow.MlflowClient().get_metric_history(run_id, "loss")]
+
+
 @pytest.fixture
 def store(tmp_path, monkeypatch):
     for name in ("MLFLOW_TRACKING_URI", "DVC_EXP_NAME", "DVC_EXP_BASELINE_REV"):
@@ -17,48 +21,52 @@ def store(tmp_path, monkeypatch):
     return tmp_path
 
 
-def log(name, resume=None, epochs=(1, 2)):
+def log(name="x-0", resume=None, epochs=(1, 2)):
     with tracking.run("synthetic", name, {"a": 1}, {"dvc.stage": "train@x-0"}, resume) as run:
         for epoch in epochs:
             run.log_epoch({"epoch": epoch, "loss": 1 / epoch})
         run.log_summary({"best": 2.0})
-    return run.run_id
+    return run.record
 
 
 def test_runs_go_to_the_main_repository_with_params_metrics_and_tags(store, monkeypatch):
     monkeypatch.setenv("DVC_EXP_NAME", "puffy-gaol")
-    run_id = log("x-0")
+    run_id = log()["id"]
     assert (store / "mlflow.db").is_file()
     run = mlflow.get_run(run_id)
     assert run.info.run_name == "x-0 puffy-gaol" and run.info.status == "FINISHED"
     assert run.data.params == {"a": "1"}
     assert run.data.tags["dvc.experiment"] == "puffy-gaol"
     assert "dvc exp apply puffy-gaol" in run.data.tags["mlflow.note.content"]
-    steps = [m.step for m in mlflow.MlflowClient().get_metric_history(run_id, "loss")]
-    assert steps == [1, 2]
+    assert steps(run_id) == [1, 2]
+    assert run.data.metrics["best"] == 2.0
     assert run.info.artifact_uri.startswith((store / "mlartifacts").as_uri())
 
 
 def test_a_resumed_run_is_the_same_run(store):
-    run_id = log("x-0", epochs=[1])
-    assert log("x-0", resume=run_id, epochs=[2]) == run_id
-    assert [m.step for m in mlflow.MlflowClient().get_metric_history(run_id, "loss")] == [1, 2]
+    record = log(epochs=[1])
+    assert log(resume=record, epochs=[2])["id"] == record["id"]
+    assert steps(record["id"]) == [1, 2]
 
 
 def test_a_run_that_the_store_no_longer_has_is_begun_anew(store):
-    tracking.configure("synthetic")
-    assert log("x-0", resume="0" * 32) != "0" * 32
+    record = log(epochs=[1])
+    (store / "mlflow.db").unlink()
+    mlflow.set_tracking_uri(f"sqlite:///{store / 'other.db'}")
+    again = log(resume=record, epochs=[2])
+    assert again["id"] != record["id"] and steps(again["id"]) == [1, 2]
 
 
 def test_a_failure_marks_the_run_as_failed(store):
     with pytest.raises(RuntimeError), tracking.run("synthetic", "x-0", {}, {}) as run:
+        run.log_epoch({"epoch": 1, "loss": 1.0})
         raise RuntimeError
-    assert mlflow.get_run(run.run_id).info.status == "FAILED"
+    assert mlflow.get_run(run.record["id"]).info.status == "FAILED"
 
 
 def _child(root):
     os.environ["DVC_ROOT"] = root
-    log("x-0")
+    log()
 
 
 def test_processes_that_create_the_store_at_once_do_not_damage_it(store):
@@ -71,3 +79,27 @@ def test_processes_that_create_the_store_at_once_do_not_damage_it(store):
     assert [child.exitcode for child in children] == [0] * 4
     tracking.configure("synthetic")
     assert len(mlflow.search_runs(search_all_experiments=True)) == 4
+
+
+def test_what_mlflow_does_not_take_is_told_once_and_logged_by_the_next_run(store, monkeypatch, capsys):
+    # Nothing listens on port 9.
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:secret@127.0.0.1:9")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    assert log("lost")["id"] is None
+    said = capsys.readouterr().err
+    assert said.count("MLflow does not take this run") == 1
+    assert "secret" not in said
+
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    log("next")
+    found = mlflow.search_runs(search_all_experiments=True, output_format="list")
+    runs = {run.info.run_name: run for run in found}
+    assert runs.keys() == {"lost", "next"}
+    assert runs["lost"].info.status == "FINISHED"
+    assert steps(runs["lost"].info.run_id) == [1, 2]
+    log("third")
+    assert len(mlflow.search_runs(search_all_experiments=True)) == 3
+
+
+def test_secrets_in_a_url_are_hidden():
+    assert tracking.without_secrets("at postgresql://me:pass@host/db.") == "at postgresql://***@host/db."

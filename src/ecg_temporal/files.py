@@ -1,6 +1,8 @@
 """Files that are either whole or not there: temporary name, fsync, rename."""
 
+import glob
 import os
+import platform
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,8 +42,22 @@ def replacing_folder(path: Path) -> Iterator[Path]:
 
 
 def _temporary(path: Path) -> Path:
-    # The process id keeps two writers apart.
-    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    # Host and process id keep two writers apart, and tell what a killed one left behind.
+    host = platform.node()
+    for left in path.parent.glob(f".{glob.escape(path.name)}.{glob.escape(host)}.*.tmp"):
+        if not _runs(int(left.suffixes[-2][1:])):
+            shutil.rmtree(left) if left.is_dir() else left.unlink()
+    return path.with_name(f".{path.name}.{host}.{os.getpid()}.tmp")
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _sync(path: Path) -> None:

@@ -3,31 +3,162 @@
 One MLflow experiment per dataset, one run per training stage. The store is mlflow.db of the main repository,
 also for `dvc exp run --temp` and `--queue`, whose copies of the project are deleted; MLFLOW_TRACKING_URI
 names another.
+
+A training never waits for MLflow before its first epoch is done (importing it takes longer than importing
+PyTorch), and never fails for it: what the store does not take is kept on disk for the next training to log.
 """
 
+import json
 import os
+import re
 import subprocess
+import sys
+import time
+import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-
-import mlflow
 from filelock import FileLock
 
-from ecg_temporal import workspace
+from ecg_temporal import files, workspace
+
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+# A server that does not answer holds a training up for seconds, not for MLflow's half hour.
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
 
 EXPERIMENT = "ecg-temporal"
 
 
+class Run:
+    """An MLflow run and all that is to be logged to it.
+
+    Attributes
+    ----------
+    record : dict
+        The run as JSON: what is to be logged, and `id` and `logged`, how much of it MLflow has taken. Given
+        to `run` as `resume`, it goes on where it stopped.
+
+    """
+
+    def __init__(self, record: dict[str, Any]) -> None:
+        self.record = record
+        self._told = False
+
+    def log_epoch(self, row: dict[str, float]) -> None:
+        """Log a row of the training history at its epoch."""
+        self.record["rows"].append({**row, "time": _now()})
+        if not self._told:
+            self._push()
+
+    def log_summary(self, values: dict[str, float]) -> None:
+        """Log figures of the whole run, when it ends."""
+        self.record["summary"] |= values
+
+    def end(self, status: str) -> None:
+        """Log what is left; what MLflow still does not take is kept for the next run."""
+        self.record["status"] = status
+        if not self._push():
+            with files.replacing_file(_kept() / f"{uuid.uuid4().hex}.json") as temporary:
+                temporary.write_text(json.dumps(self.record), encoding="utf-8")
+
+    def _push(self) -> bool:
+        try:
+            push(self.record)
+        except Exception as error:  # MLflow, SQLAlchemy and requests raise all kinds
+            if not self._told:
+                reason = without_secrets(f"{type(error).__name__}: {error}").splitlines()[0]
+                print(
+                    f"MLflow does not take this run ({reason}). The training goes on; the next one that "
+                    "reaches MLflow logs what is missing.",
+                    file=sys.stderr,
+                )
+            self._told = True
+            return False
+        return True
+
+
+@contextmanager
+def run(
+    dataset: str,
+    name: str,
+    params: dict[str, Any],
+    tags: dict[str, str],
+    resume: dict[str, Any] | None = None,
+) -> Iterator[Run]:
+    """Log to a new MLflow run named `name`, or go on with the `record` of an earlier one.
+
+    MLflow has it as FINISHED afterwards, as KILLED after Ctrl-C, and as FAILED after another exception.
+    """
+    tags = tags | origin()
+    # Candidates of several DVC experiments share a stage's name: the experiment's name tells them apart.
+    name = " ".join(filter(None, [name, tags.get("dvc.experiment")]))
+    run = Run(
+        {
+            "dataset": dataset,
+            "name": name,
+            "params": {key: str(value) for key, value in params.items()},
+            "tags": tags | {"mlflow.note.content": _description(tags)},
+            "begun": _now(),
+            "id": resume and resume["id"],
+            "logged": resume["logged"] if resume else 0,
+            "rows": list(resume["rows"]) if resume else [],
+            "summary": {},
+            "status": "RUNNING",
+        }
+    )
+    try:
+        yield run
+    except BaseException as error:
+        run.end("KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
+        raise
+    run.end("FINISHED")
+
+
+def push(record: dict[str, Any]) -> None:
+    """Bring MLflow up to date with `record`, note in it how far it came, and log what was kept on disk."""
+    _push_one(record)
+    with FileLock(_kept().with_suffix(".lock")), suppress(Exception):
+        for path in sorted(_kept().glob("*.json")):
+            _push_one(json.loads(path.read_text(encoding="utf-8")))
+            path.unlink()
+
+
+def _push_one(record: dict[str, Any]) -> None:
+    import mlflow
+    from mlflow.entities import Metric, Param
+    from mlflow.tracking.context.registry import resolve_tags
+
+    experiment = configure(record["dataset"])
+    client = mlflow.MlflowClient()
+    if record["id"] is None or not _exists(client, record["id"]):
+        made = client.create_run(
+            experiment, record["begun"], resolve_tags(record["tags"]), run_name=record["name"]
+        )
+        record["id"], record["logged"] = made.info.run_id, 0
+        client.log_batch(record["id"], params=[Param(*item) for item in record["params"].items()])
+    elif record["status"] == "RUNNING":
+        client.update_run(record["id"], status="RUNNING")
+    for row in record["rows"][record["logged"] :]:
+        about = ("epoch", "time")
+        metrics = [Metric(k, v, row["time"], int(row["epoch"])) for k, v in row.items() if k not in about]
+        client.log_batch(record["id"], metrics=metrics)
+        record["logged"] += 1
+    if record["status"] != "RUNNING":
+        summary = [Metric(key, value, _now(), 0) for key, value in record["summary"].items()]
+        client.log_batch(record["id"], metrics=summary)
+        client.set_terminated(record["id"], record["status"])
+
+
 def configure(dataset: str) -> str:
     """Choose the store, create the experiment of `dataset` if need be, and return the experiment's id."""
+    import mlflow
+
     root = workspace.project_root()
-    local = not os.environ.get("MLFLOW_TRACKING_URI")
-    if local:
-        mlflow.set_tracking_uri(f"sqlite:///{root / 'mlflow.db'}")
+    named = os.environ.get("MLFLOW_TRACKING_URI")
+    mlflow.set_tracking_uri(named or f"sqlite:///{root / 'mlflow.db'}")
     lock = workspace.scratch("mlflow.lock")
     lock.parent.mkdir(parents=True, exist_ok=True)
     # Several processes that create the database at once would damage it for good.
@@ -36,49 +167,8 @@ def configure(dataset: str) -> str:
         experiment = mlflow.get_experiment_by_name(name)
         if experiment is not None:
             return str(experiment.experiment_id)
-        location = (root / "mlartifacts").as_uri() if local else None
+        location = (root / "mlartifacts").as_uri() if not named else None
         return str(mlflow.create_experiment(name, artifact_location=location))
-
-
-@contextmanager
-def run(
-    dataset: str, name: str, params: dict[str, Any], tags: dict[str, str], resume: str | None = None
-) -> Iterator["Run"]:
-    """Log to a new MLflow run named `name`, or go on with the run of id `resume`.
-
-    An exception inside marks the run as failed.
-    """
-    experiment_id = configure(dataset)
-    if resume is not None and not _exists(resume):
-        resume = None
-    tags = tags | origin()
-    # Candidates of several DVC experiments share a stage's name: the experiment's name tells them apart.
-    run_name = " ".join(filter(None, [name, tags.get("dvc.experiment")]))
-    with mlflow.start_run(
-        run_id=resume,
-        experiment_id=experiment_id,
-        run_name=run_name,
-        tags=tags,
-        description=_description(tags),
-    ) as active:
-        if resume is None:
-            mlflow.log_params(params)
-        yield Run(active.info.run_id)
-
-
-@dataclass(frozen=True)
-class Run:
-    """The MLflow run that is open."""
-
-    run_id: str
-
-    def log_epoch(self, row: dict[str, float]) -> None:
-        """Log a row of the training history at its epoch."""
-        mlflow.log_metrics({k: v for k, v in row.items() if k != "epoch"}, step=int(row["epoch"]))
-
-    def log_summary(self, values: dict[str, float]) -> None:
-        """Log figures of the whole run."""
-        mlflow.log_metrics(values)
 
 
 def origin() -> dict[str, str]:
@@ -91,12 +181,32 @@ def origin() -> dict[str, str]:
     return {key: value for key, value in tags.items() if value}
 
 
-def _exists(run_id: str) -> bool:
+def without_secrets(text: str) -> str:
+    """Return `text` without the user names and passwords of the URLs in it."""
+    return re.sub(r"://[^/\s]*@", "://***@", text)
+
+
+def _kept() -> Path:
+    folder = workspace.scratch("mlflow-not-logged")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _now() -> int:
+    return int(1000 * time.time())
+
+
+def _exists(client: Any, run_id: str) -> bool:
     # The store may have been deleted since the checkpoint was written.
+    from mlflow.exceptions import MlflowException
+    from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
+
     try:
-        return str(mlflow.get_run(run_id).info.lifecycle_stage) == "active"
-    except mlflow.exceptions.MlflowException:
-        return False
+        return str(client.get_run(run_id).info.lifecycle_stage) == "active"
+    except MlflowException as error:
+        if error.error_code == ErrorCode.Name(RESOURCE_DOES_NOT_EXIST):
+            return False
+        raise
 
 
 def _description(tags: dict[str, str]) -> str:

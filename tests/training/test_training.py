@@ -1,17 +1,20 @@
 import dataclasses
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 from ecg_temporal.models.settings import ArchitectureSettings, TrunkSettings
-from ecg_temporal.training import checkpoint, hardware
-from ecg_temporal.training.artifacts import ModelSpec, read_history, read_model, write_model
+from ecg_temporal.training import checkpoint
+from ecg_temporal.training.artifacts import ModelSpec, read_model, write_model
 from ecg_temporal.training.batches import Batches
+from ecg_temporal.training.hardware import Hardware, choose_hardware
 from ecg_temporal.training.loop import predict_logits, train
 from ecg_temporal.training.settings import TrainSettings
 
 CPU = torch.device("cpu")
+FP32 = Hardware(CPU, "fp32")
 TRUNK = TrunkSettings(channels=[8, 8], kernel_size=3, stem_kernel_size=5, dropout=0.3)
 SETTINGS = TrainSettings(
     epochs=3, seeds=[0], batch_size=64, weight_decay=0.01, gradient_clip=1.0, device="cpu", precision="fp32"
@@ -28,9 +31,7 @@ def fit(splits, seed=0, resume=None, on_epoch=lambda row, state: None, settings=
     torch.manual_seed(seed)
     model = spec(splits["train"]).build()
     model.scale.fill_(300.0)
-    return train(
-        model, splits["train"], splits["validation"], settings, 0.01, seed, CPU, "fp32", on_epoch, resume
-    )
+    return train(model, splits["train"], splits["validation"], settings, 0.01, seed, FP32, on_epoch, resume)
 
 
 def figures(history):
@@ -81,7 +82,7 @@ def test_the_loss_falls_and_the_best_epoch_is_kept(splits):
     best = max(history, key=lambda row: row["macro_auprc"])
     model = spec(splits["train"]).build()
     model.load_state_dict(weights)
-    logits = predict_logits(model, Batches(splits["validation"], 64, CPU), "fp32")
+    logits = predict_logits(model, Batches(splits["validation"], 64, FP32))
     loss = torch.nn.functional.binary_cross_entropy_with_logits(
         torch.from_numpy(logits), torch.from_numpy(splits["validation"].labels).float()
     )
@@ -93,7 +94,7 @@ def test_a_loss_that_is_not_finite_stops_with_epoch_step_and_rate(splits):
     model = spec(splits["train"]).build()
     model.scale.zero_()
     with pytest.raises(FloatingPointError, match="epoch 1, step 1 of .* learning rate"):
-        train(model, splits["train"], splits["validation"], SETTINGS, 0.01, 0, CPU, "fp32", lambda *_: None)
+        train(model, splits["train"], splits["validation"], SETTINGS, 0.01, 0, FP32, lambda *_: None)
 
 
 def test_batches_shuffle_every_record_once_and_differ_by_epoch(splits):
@@ -101,7 +102,7 @@ def test_batches_shuffle_every_record_once_and_differ_by_epoch(splits):
     n = len(splits["train"])
     signals = np.zeros((n, 12, 10), np.int16)
     signals[:, 0, 0] = np.arange(n)
-    batches = Batches(dataclasses.replace(splits["train"], signals=signals), 50, CPU)
+    batches = Batches(dataclasses.replace(splits["train"], signals=signals), 50, FP32)
     epochs = [torch.cat([x[:, 0, 0] for x, _ in batches.shuffled(0, epoch)]).tolist() for epoch in (1, 2)]
     for epoch in epochs:
         assert len(set(epoch)) == len(epoch) == n // 50 * 50
@@ -115,7 +116,7 @@ def test_batches_shuffle_every_record_once_and_differ_by_epoch(splits):
 
 def test_labels_travel_with_their_signals(splits):
     split = splits["train"]
-    for signals, labels in Batches(split, 50, CPU).shuffled(3, 1):
+    for signals, labels in Batches(split, 50, FP32).shuffled(3, 1):
         row = int(np.flatnonzero((split.signals == signals[0].numpy()).all(axis=(1, 2)))[0])
         assert labels[0].tolist() == split.labels[row].tolist()
 
@@ -130,7 +131,7 @@ def test_a_trained_model_survives_the_disk_and_equal_weights_are_equal_bytes(spl
     model, back = read_model(tmp_path / "a")
     assert back == spec(splits["train"])
     assert_same(dict(model.state_dict()), weights)
-    assert len(read_history(tmp_path / "a")) == 3
+    assert len(pd.read_csv(tmp_path / "a" / "history.csv")) == 3
     whole = (tmp_path / "a" / "weights.pt").read_bytes()
     for damaged in (b"junk", whole[:-200], b""):
         (tmp_path / "a" / "weights.pt").write_bytes(damaged)
@@ -148,9 +149,9 @@ def test_a_checkpoint_belongs_to_its_settings(tmp_path, monkeypatch):
 
 def test_cuda_is_refused_where_there_is_none(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert hardware.choose_device("auto") == CPU
+    assert choose_hardware("auto", "fp32") == FP32
     with pytest.raises(RuntimeError, match=r"train\.device is cuda"):
-        hardware.choose_device("cuda")
+        choose_hardware("cuda", "auto")
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="NO GPU: training on CUDA is not tested")
@@ -160,7 +161,14 @@ def test_training_on_a_gpu(splits):
     model = spec(splits["train"]).build().to(cuda)
     model.scale.fill_(300.0)
     weights, history = train(
-        model, splits["train"], splits["validation"], SETTINGS, 0.01, 0, cuda, "bf16", lambda *_: None
+        model,
+        splits["train"],
+        splits["validation"],
+        SETTINGS,
+        0.01,
+        0,
+        Hardware(cuda, "bf16"),
+        lambda *_: None,
     )
     assert history[-1]["train_loss"] < history[0]["train_loss"]
     assert all(value.device == CPU for value in weights.values())

@@ -1,5 +1,7 @@
 """The whole model: scaling, trunk, temporal part, pooling over time, and a linear classifier."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -42,6 +44,11 @@ class ECGClassifier(nn.Module):
         )
         self.dropout = nn.Dropout(trunk.dropout)
         self.linear = nn.Linear(2 * self.temporal.features, classes)
+
+    def set_scaling(self, mean: Sequence[float], scale: Sequence[float]) -> None:
+        """Set the leads' mean and standard deviation, in microvolts."""
+        self.mean.copy_(torch.tensor(mean)[:, None])
+        self.scale.copy_(torch.tensor(scale)[:, None])
 
     def forward(self, signals: Tensor) -> Tensor:
         """Return logits [batch, classes] of signals [batch, leads, samples] in microvolts, any dtype."""

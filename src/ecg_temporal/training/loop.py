@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,8 @@ from tqdm import tqdm
 from ecg_temporal.evaluation.metrics import multilabel_metrics
 from ecg_temporal.store import Split
 from ecg_temporal.training.batches import Batches
-from ecg_temporal.training.hardware import autocast
+from ecg_temporal.training.distributed import mean_over_processes, parallel
+from ecg_temporal.training.hardware import Hardware
 from ecg_temporal.training.settings import TrainSettings
 
 SELECTION_METRIC = "macro_auprc"
@@ -29,8 +31,7 @@ def train(
     settings: TrainSettings,
     learning_rate: float,
     seed: int,
-    device: torch.device,
-    precision: str,
+    hardware: Hardware,
     on_epoch: Callable[[dict[str, float], dict[str, Any]], None],
     resume: dict[str, Any] | None = None,
 ) -> tuple[dict[str, Tensor], list[dict[str, float]]]:
@@ -42,26 +43,27 @@ def train(
     Parameters
     ----------
     model : nn.Module
-        From signals [batch, leads, samples] to logits [batch, classes]; on `device`.
+        From signals [batch, leads, samples] to logits [batch, classes]; on `hardware.device`.
     train_split, validation_split : Split
     settings : TrainSettings
     learning_rate : float
         The peak of the one-cycle schedule.
     seed : int
-    device : torch.device
-    precision : {"fp32", "bf16"}
+    hardware : Hardware
+        Every process of a distributed training calls this function with its own.
     on_epoch : callable
-        Called after each epoch with its row of the history and the state to go on from.
+        Called in the main process after each epoch, with its row of the history and the state to go on from.
     resume : dict, optional
         A state that `on_epoch` was given: the run goes on after it.
 
     Returns
     -------
     weights : dict of str to Tensor
-        On the CPU.
+        On the CPU; empty but in the main process.
     history : list of dict
-        Per epoch: epoch (from 1), learning_rate, train_loss, validation_loss, the metrics of
-        `multilabel_metrics` on the validation fold, seconds and records_per_second.
+        Empty but in the main process. Per epoch: epoch (from 1), learning_rate, train_loss,
+        validation_loss, the metrics of `multilabel_metrics` on the validation fold, seconds and
+        records_per_second.
 
     Raises
     ------
@@ -69,8 +71,8 @@ def train(
         The loss is not finite; the message says where.
 
     """
-    batches = Batches(train_split, settings.batch_size, device)
-    validation = Batches(validation_split, 4 * settings.batch_size, device)
+    batches = Batches(train_split, settings.batch_size, hardware)
+    validation = Batches(validation_split, 4 * settings.batch_size, replace(hardware, rank=0, processes=1))
     total_steps = settings.epochs * batches.steps
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=learning_rate, weight_decay=settings.weight_decay, fused=True
@@ -86,16 +88,23 @@ def train(
         schedule.load_state_dict(resume["schedule"])
         history, best = list(resume["history"]), resume["best"]
 
-    done = len(history) * batches.steps
-    with tqdm(total=total_steps, initial=done, unit="step", mininterval=1) as progress:
-        for epoch in range(len(history) + 1, settings.epochs + 1):
-            torch.manual_seed(seed * 10_007 + epoch)
+    net = parallel(model, hardware)
+    finished = len(history)
+    with tqdm(
+        total=total_steps,
+        initial=finished * batches.steps,
+        unit="step",
+        mininterval=1,
+        disable=not hardware.is_main,
+    ) as progress:
+        for epoch in range(finished + 1, settings.epochs + 1):
+            torch.manual_seed(seed * 10_007 + epoch + hardware.rank * 1_000_003)  # another dropout in each
             start = time.perf_counter()
             model.train()
-            losses = torch.zeros(batches.steps, device=device)
+            losses = torch.zeros(batches.steps, device=hardware.device)
             for step, (signals, labels) in enumerate(batches.shuffled(seed, epoch)):
-                with autocast(device, precision):
-                    logits = model(signals)
+                with hardware.autocast():
+                    logits = net(signals)
                 loss = F.binary_cross_entropy_with_logits(logits.float(), labels)
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()  # type: ignore[no-untyped-call]
@@ -105,12 +114,15 @@ def train(
                 schedule.step()
                 losses[step] = loss.detach()
                 progress.update()
-            values = losses.cpu().numpy()  # waits for the device, so that the time is the epoch's
+            # On the CPU waits for the device, so that the time is the epoch's.
+            values = mean_over_processes(losses, hardware).cpu().numpy()
             seconds = time.perf_counter() - start
             _refuse_divergence(values, epoch, rate)
 
+            if not hardware.is_main:
+                continue
             row = {"epoch": epoch, "learning_rate": rate, "train_loss": float(values.mean())}
-            row |= evaluate(model, validation, validation_split, precision)
+            row |= evaluate(model, validation, validation_split)
             row |= {"seconds": seconds, "records_per_second": batches.steps * batches.batch_size / seconds}
             if all(row[SELECTION_METRIC] > past[SELECTION_METRIC] for past in history):
                 best = {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
@@ -127,9 +139,9 @@ def train(
     return best, history
 
 
-def evaluate(model: nn.Module, batches: Batches, split: Split, precision: str) -> dict[str, float]:
+def evaluate(model: nn.Module, batches: Batches, split: Split) -> dict[str, float]:
     """Return validation_loss and the metrics of `multilabel_metrics` on `split`."""
-    logits = predict_logits(model, batches, precision)
+    logits = predict_logits(model, batches)
     labels = torch.from_numpy(split.labels).float()
     loss = F.binary_cross_entropy_with_logits(torch.from_numpy(logits), labels)
     probabilities = 1 / (1 + np.exp(-logits.astype(np.float64)))
@@ -137,12 +149,12 @@ def evaluate(model: nn.Module, batches: Batches, split: Split, precision: str) -
 
 
 @torch.inference_mode()
-def predict_logits(model: nn.Module, batches: Batches, precision: str) -> NDArray[np.float32]:
+def predict_logits(model: nn.Module, batches: Batches) -> NDArray[np.float32]:
     """Return the logits of every record in order, float32 [records, classes]."""
     model.eval()
     chunks = []
     for signals, _ in batches.ordered():
-        with autocast(batches.device, precision):
+        with batches.hardware.autocast():
             chunks.append(model(signals).float().cpu())
     return torch.cat(chunks).numpy()
 
