@@ -7,7 +7,7 @@ from pathlib import Path
 from ecg_temporal import files, workspace
 from ecg_temporal.ptbxl import download, synthetic
 from ecg_temporal.ptbxl.collect import collect
-from ecg_temporal.ptbxl.settings import SyntheticSettings
+from ecg_temporal.ptbxl.settings import FetchSettings, SyntheticSettings
 from ecg_temporal.settings import read_params, section
 
 OUT = Path("data/raw")
@@ -16,6 +16,7 @@ OUT = Path("data/raw")
 def main() -> None:
     """Run the stage."""
     params = read_params()
+    on_bad_record = section(params, "fetch", FetchSettings).on_bad_record
     with files.replacing_folder(OUT) as folder:
         if params.get("dataset") == "synthetic":
             synthetic.write(folder, section(params, "synthetic", SyntheticSettings))
@@ -23,11 +24,12 @@ def main() -> None:
             collect(
                 Path(local).expanduser(),
                 folder,
-                sources={"all files": f"PTBXL_DIR, taken to be version {download.VERSION}"},
+                {"all files": f"PTBXL_DIR, taken to be version {download.VERSION}"},
+                on_bad_record,
             )
         else:
             tree = workspace.scratch("downloads") / f"ptb-xl-{download.VERSION}"
-            collect(tree, folder, sources=download.download(tree))
+            collect(tree, folder, download.download(tree), on_bad_record)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Tabulate and draw the comparison: reports/comparison.{md,csv}, intervals.csv and figures/."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from ecg_temporal.store import read_split
 from ecg_temporal.training.settings import TrainSettings
 
 METRICS, PREDICTIONS, TEST = Path("metrics"), Path("predictions"), Path("data/processed/test")
-OUT = Path("reports")
+MANIFEST, OUT = Path("data/raw/manifest.json"), Path("reports")
 
 
 def main() -> None:
@@ -54,8 +55,17 @@ def main() -> None:
     with files.replacing_file(OUT / "intervals.csv") as temporary:
         intervals.to_csv(temporary, index=False, float_format="%.6f")
     settings = section(params, "train", TrainSettings)
+    manifest = json.loads(MANIFEST.read_text(encoding="utf-8"))
     page = comparison_page(
-        table, intervals, bootstrap, about, len(test), settings, [f"figures/{name}" for name in figures]
+        table,
+        intervals,
+        bootstrap,
+        about,
+        len(test),
+        settings,
+        [f"figures/{name}" for name in figures],
+        manifest["skipped"],
+        manifest["flat_leads"],
     )
     with files.replacing_file(OUT / "comparison.md") as temporary:
         temporary.write_text(page, encoding="utf-8")

@@ -6,7 +6,7 @@ from pydantic import Field, StringConstraints
 
 from ecg_temporal.evaluation.settings import BootstrapSettings
 from ecg_temporal.models.settings import ArchitectureSettings, TrunkSettings
-from ecg_temporal.ptbxl.settings import Dataset, LabelSettings, SyntheticSettings
+from ecg_temporal.ptbxl.settings import Dataset, FetchSettings, LabelSettings, SyntheticSettings
 from ecg_temporal.settings import ParamsError, Settings, parse
 from ecg_temporal.training.settings import TrainSettings
 
@@ -17,6 +17,7 @@ class Params(Settings):
     """Every section of params.yaml."""
 
     dataset: Dataset
+    fetch: FetchSettings
     synthetic: SyntheticSettings
     labels: LabelSettings
     trunk: TrunkSettings

@@ -1,5 +1,6 @@
 import hashlib
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -38,6 +39,12 @@ class Handler(BaseHTTPRequestHandler):
         content = self.server.files.get(name)
         if name == "SHA256SUMS.txt":
             content = "".join(f"{hashlib.sha256(v).hexdigest()} {k}\n" for k, v in FILES.items()).encode()
+        if isinstance(fault, str) and fault.startswith("http"):
+            self.send_response(302)
+            self.send_header("Location", fault)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
         if isinstance(fault, int) or content is None:
             self.send_response(fault or 404)
             self.send_header("Content-Length", "0")
@@ -52,7 +59,15 @@ class Handler(BaseHTTPRequestHandler):
         body = content[start:]
         if fault == "wrong":
             body = bytes(len(body))
-        self.wfile.write(body[: len(body) // 2] if fault == "truncate" else body)
+        if fault == "drip":
+            for k in range(200):
+                self.wfile.write(body[k : k + 1])
+                time.sleep(0.02)
+        elif fault == "stall":
+            self.wfile.write(body[: len(body) // 2])
+            time.sleep(1)
+        else:
+            self.wfile.write(body[: len(body) // 2] if fault == "truncate" else body)
         self.close_connection = True
 
     def log_message(self, *args):
@@ -61,7 +76,7 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server(monkeypatch):
-    monkeypatch.setattr(download.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(download, "pause", lambda attempt: None)
     with Server() as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield server
@@ -124,3 +139,28 @@ def test_names_that_leave_the_folder_are_refused(name):
 def test_lines_that_are_no_checksum_are_refused():
     with pytest.raises(DownloadError, match="line 2"):
         parse_sums(f"{'0' * 64} fine\nnonsense\n")
+
+
+def test_a_server_that_stalls_is_left_and_the_file_resumed(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(download, "TIMEOUT", (1, 0.3))
+    server.faults["records100/00000/00001_lr.dat"] = ["stall", "stall"]
+    download.download(tmp_path, (server.url,))
+    assert fetched(tmp_path) == WANTED
+
+
+def test_a_server_that_drips_does_not_keep_us_for_ever(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(download, "PATIENCE", 0.2)
+    server.faults["records100/00000/00001_lr.dat"] = ["drip"] * 100
+    with pytest.raises(DownloadError, match=r"00001_lr\.dat: not done after 0.2 seconds"):
+        download.download(tmp_path, (server.url,))
+
+
+def test_a_redirect_is_followed_on_the_host_and_refused_off_it(server, tmp_path):
+    name = "records100/00000/00001_lr.hea"
+    server.faults[name] = [server.url + name]
+    download.download(tmp_path, (server.url,))
+    assert fetched(tmp_path) == WANTED
+    (tmp_path / name).unlink()
+    server.faults[name] = [f"http://localhost:{server.server_port}/{name}"] * 100
+    with pytest.raises(DownloadError, match="another host"):
+        download.download(tmp_path, (server.url,))

@@ -5,7 +5,7 @@ import pytest
 import wfdb
 
 from ecg_temporal.ptbxl import raw
-from ecg_temporal.ptbxl.waveforms import LEADS, RecordError, read_record, read_records
+from ecg_temporal.ptbxl.waveforms import LEADS, RecordError, read_record
 
 
 def by_wfdb(path):
@@ -49,9 +49,7 @@ def test_real_ptbxl_records_equal_wfdb(ptbxl_tree, monkeypatch):
     paths = [ptbxl_tree / name for name in names]
     expected = [by_wfdb(path) for path in paths]
     forbid_wfdb(monkeypatch)
-    out = np.empty((len(paths), 12, 1000), np.int16)
-    read_records(paths, out)
-    np.testing.assert_array_equal(out, expected)
+    np.testing.assert_array_equal([read_record(path) for path in paths], expected)
 
 
 def test_a_plain_record_is_read_without_wfdb(record, monkeypatch):
@@ -84,7 +82,7 @@ def test_lead_order_gain_unit_and_format_are_understood(tmp_path, rng, odd):
 
 @pytest.mark.parametrize(
     ("odd", "message"),
-    [({"fs": 500}, "500 Hz"), ({"names": [*LEADS[:-1], "V7"]}, "no lead V6"), ({"unit": "cm"}, "'cm'")],
+    [({"fs": 500}, "at 500 Hz"), ({"names": [*LEADS[:-1], "V7"]}, "no lead V6"), ({"unit": "cm"}, "'cm'")],
 )
 def test_what_cannot_become_such_a_record_is_refused(tmp_path, rng, odd, message):
     write(tmp_path, rng.integers(-2000, 2000, (1000, 12)), **odd)
@@ -115,3 +113,28 @@ def test_a_header_that_names_another_file_does_not_lead_there(record, tmp_path):
     other = tmp_path / "other"
     shutil.copy(path.with_suffix(".hea"), other.with_suffix(".hea"))
     np.testing.assert_array_equal(read_record(other), by_wfdb(path))
+
+
+@pytest.mark.parametrize("rate", [50, 250, 257, 500, 1000])
+def test_another_sampling_rate_is_resampled(tmp_path, rate):
+    def tones(rate):
+        seconds = np.arange(round(10 * rate)) / rate
+        return np.stack([1000 * np.sin(2 * np.pi * (1 + k / 2) * seconds + k) for k in range(12)], axis=1)
+
+    write(tmp_path, np.rint(tones(rate)).astype(int), fs=rate)
+    signal = read_record(tmp_path / "00001_lr")
+    assert signal.shape == (12, 1000)
+    inside = slice(20, -20)  # what was before and after the record is unknown to any filter
+    np.testing.assert_allclose(signal[:, inside], tones(100).T[:, inside], atol=15)
+
+
+def test_missing_samples_are_refused_in_either_format(tmp_path, rng):
+    samples = rng.integers(-2000, 2000, (1000, 12))
+    samples[7, 3] = -(2**15)
+    write(tmp_path, samples)
+    with pytest.raises(RecordError, match="00001_lr: 1 samples are missing") as plain:
+        read_record(tmp_path / "00001_lr")
+    write(tmp_path, samples, gain=500.0)
+    with pytest.raises(RecordError, match="00001_lr: 1 samples are missing") as odd:
+        read_record(tmp_path / "00001_lr")
+    assert plain.value.problem == odd.value.problem == "missing samples"

@@ -102,7 +102,10 @@ def test_every_figure_draws_and_synthetic_data_says_so(metrics, splits, tmp_path
     )
     bootstrap = BootstrapSettings(replicates=100, seed=0, reference="cnn")
     about = splits["test"].description
-    page = comparison_page(table, intervals, bootstrap, about, 40, settings, ["figures/a.png"])
+    skipped, flat = {"7": "r7.dat: no such file"}, {"9": ["V3"]}
+    page = comparison_page(table, intervals, bootstrap, about, 40, settings, ["figures/a.png"], skipped, flat)
+    assert "record 7 was left out: r7.dat: no such file" in page
+    assert "record 9 has a constant lead: V3" in page
     rows = difference_table(intervals, list(ARCHITECTURES)).splitlines()
     assert len(rows) == 3 and "**+" in rows[2]  # better, and surely so
     assert SYNTHETIC in page and "](figures/a.png)" in page and "one seed" in page

@@ -1,17 +1,22 @@
 """A PTB-XL tree of WFDB records to the raw dataset: four packed files."""
 
 import shutil
-from pathlib import Path
+from collections import Counter
+from pathlib import Path, PurePosixPath
+from typing import Literal
 
 import numpy as np
+import pandas as pd
 from tqdm import tqdm
 
 from ecg_temporal.ptbxl import raw
 from ecg_temporal.ptbxl.download import VERSION
-from ecg_temporal.ptbxl.waveforms import LEADS, SAMPLING_RATE, read_records
+from ecg_temporal.ptbxl.waveforms import LEADS, SAMPLING_RATE, RecordError, read_record
 
 
-def collect(tree: Path, folder: Path, sources: dict[str, str]) -> None:
+def collect(
+    tree: Path, folder: Path, sources: dict[str, str], on_bad_record: Literal["fail", "skip"]
+) -> raw.Manifest:
     """Read the 100 Hz records of a PTB-XL tree and write them as a raw dataset into `folder`.
 
     Parameters
@@ -23,11 +28,19 @@ def collect(tree: Path, folder: Path, sources: dict[str, str]) -> None:
         Exists and is empty.
     sources : dict of str
         Where the parts of `tree` came from, for the manifest.
+    on_bad_record : {"fail", "skip"}
+        Whether records that can't be used are an error, or left out and named in the manifest.
+
+    Returns
+    -------
+    Manifest
+        As written into `folder`.
 
     Raises
     ------
     ValueError
-        A table or a record is missing or damaged; the message names it.
+        A table is missing or damaged; or records are, and `on_bad_record` is "fail". The message counts
+        what is wrong and names the first record.
 
     """
     if not tree.is_dir():
@@ -39,28 +52,67 @@ def collect(tree: Path, folder: Path, sources: dict[str, str]) -> None:
         )
     table = raw.read_table(tree / raw.TABLE)
     raw.read_table(tree / raw.STATEMENTS)
+    paths = _record_paths(tree, table)
+    signals = raw.create_signals(folder, len(table))
+    problems: dict[object, RecordError] = {}
+    flat_leads: dict[str, list[str]] = {}
+    good = 0
+    for ecg_id, path in tqdm(
+        zip(table.index, paths, strict=True), total=len(table), unit="record", desc="reading", mininterval=1
+    ):
+        try:
+            signals[good] = read_record(path)
+        except RecordError as error:
+            problems[ecg_id] = error
+            continue
+        if (flat := signals[good].min(axis=1) == signals[good].max(axis=1)).any():
+            flat_leads[str(ecg_id)] = [lead for lead, is_flat in zip(LEADS, flat, strict=True) if is_flat]
+        good += 1
+    if problems and (on_bad_record == "fail" or not good):
+        raise ValueError(
+            f"{tree}: {_summary(problems, len(table))}. The first: {next(iter(problems.values()))}. Mend "
+            "them, or leave them out with fetch.on_bad_record: skip"
+        )
+    if problems:
+        signals = raw.shorten_signals(folder, good)
+        table.drop(index=list(problems)).to_csv(folder / raw.TABLE)
+    else:
+        shutil.copyfile(tree / raw.TABLE, folder / raw.TABLE)
+    shutil.copyfile(tree / raw.STATEMENTS, folder / raw.STATEMENTS)
+    manifest = raw.Manifest(
+        dataset="PTB-XL",
+        version=VERSION,
+        synthetic=False,
+        records=good,
+        sampling_rate_hz=SAMPLING_RATE,
+        leads=list(LEADS),
+        unit="uV",
+        sha256=raw.digest(signals),
+        sources=sources,
+        skipped={str(ecg_id): str(error).replace(f"{tree}/", "") for ecg_id, error in problems.items()},
+        flat_leads=flat_leads,
+    )
+    raw.write_manifest(folder, manifest)
+    np.memmap.flush(signals)  # type: ignore[arg-type]  # open_memmap's array is a memmap
+    if problems:
+        print(f"Skipped: {_summary(problems, len(table))}.")
+    return manifest
+
+
+def _record_paths(tree: Path, table: pd.DataFrame) -> list[Path]:
     if "filename_lr" not in table:
         raise ValueError(f"{tree / raw.TABLE} has no column 'filename_lr'")
     for ecg_id, name in table["filename_lr"].items():
+        where = f"{tree / raw.TABLE}: record {ecg_id}: filename_lr"
         if not isinstance(name, str) or not name:
-            raise ValueError(f"{tree / raw.TABLE}: record {ecg_id}: filename_lr is {name!r}, not a path")
-    signals = raw.create_signals(folder, len(table))
-    paths = (tree / name for name in table["filename_lr"])
-    read_records(tqdm(paths, total=len(table), unit="record", desc="reading", mininterval=1), signals)
-    for name in (raw.TABLE, raw.STATEMENTS):
-        shutil.copyfile(tree / name, folder / name)
-    raw.write_manifest(
-        folder,
-        raw.Manifest(
-            dataset="PTB-XL",
-            version=VERSION,
-            synthetic=False,
-            records=len(table),
-            sampling_rate_hz=SAMPLING_RATE,
-            leads=list(LEADS),
-            unit="uV",
-            sha256=raw.digest(signals),
-            sources=sources,
-        ),
-    )
-    np.memmap.flush(signals)  # type: ignore[arg-type]  # open_memmap's array is a memmap
+            raise ValueError(f"{where} is {name!r}, not a path")
+        path = PurePosixPath(name)
+        if path.is_absolute() or ".." in path.parts or "\\" in name:
+            raise ValueError(f"{where} is {name!r}, which leaves the folder")
+    return [tree / name for name in table["filename_lr"]]
+
+
+def _summary(problems: dict[object, RecordError], records: int) -> str:
+    counts = Counter(error.problem for error in problems.values())
+    kinds = ", ".join(f"{count} with {problem}" for problem, count in counts.most_common())
+    return f"{len(problems):,} of {records:,} records can't be used ({kinds})"

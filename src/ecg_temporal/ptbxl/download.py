@@ -5,10 +5,12 @@ import re
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path, PurePosixPath
+from urllib.parse import urljoin, urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
 from tqdm import tqdm
+from urllib3.exceptions import HTTPError
 from urllib3.util import Retry
 
 VERSION = "1.0.3"
@@ -23,6 +25,8 @@ CONNECTIONS = 8
 ATTEMPTS = 5
 TIMEOUT = (10, 30)
 """Seconds to connect, and between two bytes."""
+PATIENCE = 600
+"""Seconds for one attempt at a file; the largest, of 6 MB, takes two minutes at PhysioNet's rate."""
 
 _WANTED = re.compile(
     r"ptbxl_database\.csv|scp_statements\.csv|LICENSE\.txt|records100/\d{5}/\d{5}_lr\.(dat|hea)"
@@ -31,6 +35,22 @@ _WANTED = re.compile(
 
 class DownloadError(OSError):
     """The dataset could not be fetched; the message names the file and what to do."""
+
+
+class OneHostSession(requests.Session):
+    """A session that follows redirects on the host it asked, and refuses those that lead elsewhere."""
+
+    def get_redirect_target(self, response: requests.Response) -> str | None:
+        """Return where `response` redirects to, if it does.
+
+        Raises:
+            requests.exceptions.InvalidURL: to another host.
+
+        """
+        target = super().get_redirect_target(response)
+        if target and urlsplit(urljoin(response.url, target)).netloc != urlsplit(response.url).netloc:
+            raise requests.exceptions.InvalidURL(f"it redirects to another host: {target}")
+        return target
 
 
 def download(tree: Path, mirrors: tuple[str, ...] = MIRRORS) -> dict[str, str]:
@@ -48,7 +68,7 @@ def download(tree: Path, mirrors: tuple[str, ...] = MIRRORS) -> dict[str, str]:
 
     """
     tree.mkdir(parents=True, exist_ok=True)
-    session = requests.Session()
+    session = OneHostSession()
     retry = Retry(total=ATTEMPTS, backoff_factor=0.5, status_forcelist=(429, 500, 502, 503, 504))
     for scheme in ("http://", "https://"):
         session.mount(scheme, HTTPAdapter(pool_maxsize=CONNECTIONS, max_retries=retry))
@@ -111,10 +131,10 @@ def fetch_file(session: requests.Session, url: str, path: Path, sha256: str) -> 
     reason = ""
     for attempt in range(ATTEMPTS):
         if attempt:
-            time.sleep(min(0.5 * 2**attempt, 20))
+            pause(attempt)
         try:
             _append(session, url, part)
-        except requests.RequestException as error:
+        except (requests.RequestException, HTTPError) as error:
             reason = str(error)
             continue
         if hashlib.sha256(part.read_bytes()).hexdigest() == sha256:
@@ -123,6 +143,11 @@ def fetch_file(session: requests.Session, url: str, path: Path, sha256: str) -> 
         reason = "its SHA-256 is not the one in SHA256SUMS.txt"
         part.unlink()
     raise DownloadError(f"{url}: {reason} ({ATTEMPTS} attempts); run the same command again to go on")
+
+
+def pause(attempt: int) -> None:
+    """Wait before the `attempt`-th new attempt, longer each time."""
+    time.sleep(min(0.5 * 2**attempt, 20))
 
 
 def _append(session: requests.Session, url: str, part: Path) -> None:
@@ -134,8 +159,11 @@ def _append(session: requests.Session, url: str, part: Path) -> None:
         response.raise_for_status()
         # A server that ignores Range starts from the beginning again.
         with part.open("ab" if response.status_code == 206 else "wb") as file:
-            for chunk in response.iter_content(1 << 12):  # what came before a break is kept, in these steps
-                file.write(chunk)
+            end = time.monotonic() + PATIENCE
+            while chunk := response.raw.read1(1 << 16, decode_content=True):
+                file.write(chunk)  # what came before a break is kept
+                if time.monotonic() > end:
+                    raise requests.Timeout(f"not done after {PATIENCE} seconds")
 
 
 def _first_that_answers(session: requests.Session, mirrors: tuple[str, ...]) -> tuple[str, str]:

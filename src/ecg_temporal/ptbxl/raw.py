@@ -7,6 +7,7 @@ over the same bytes in one.
 
 import hashlib
 import json
+import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -22,7 +23,11 @@ STATEMENTS = "scp_statements.csv"
 
 @dataclass(frozen=True)
 class Manifest:
-    """What the raw dataset is: name, version, size, SHA-256 of the samples, and where each part came from."""
+    """What the raw dataset is, where it came from, and what was wrong with it.
+
+    `sha256` is that of the samples. `skipped` says for a record of the source why it is not here,
+    `flat_leads` which leads of a record that is here are constant.
+    """
 
     dataset: str
     version: str
@@ -33,6 +38,8 @@ class Manifest:
     unit: str
     sha256: str
     sources: dict[str, str]
+    skipped: dict[str, str]
+    flat_leads: dict[str, list[str]]
 
 
 @dataclass(frozen=True)
@@ -68,7 +75,26 @@ def read_table(path: Path) -> pd.DataFrame:
 def create_signals(folder: Path, records: int) -> NDArray[np.int16]:
     """Create `folder`/signals.npy, int16 [records, 12, 1000], to be filled and flushed by the caller."""
     shape = (records, len(LEADS), SAMPLES)
-    return np.lib.format.open_memmap(folder / "signals.npy", mode="w+", dtype=np.int16, shape=shape)
+    path = folder / "signals.npy"
+    signals = np.lib.format.open_memmap(path, mode="w+", dtype=np.int16, shape=shape)
+    # A full disk is an error here, not a signal that kills the process at some later assignment.
+    if hasattr(os, "posix_fallocate"):  # not on macOS
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    return signals
+
+
+def shorten_signals(folder: Path, records: int) -> NDArray[np.int16]:
+    """Keep the first records of `folder`/signals.npy alone."""
+    path = folder / "signals.npy"
+    whole = path.rename(folder / "whole.npy")
+    signals = create_signals(folder, records)
+    every = np.load(whole, mmap_mode="r")
+    for start in range(0, records, 1024):
+        stop = min(start + 1024, records)
+        signals[start:stop] = every[start:stop]
+    whole.unlink()
+    return signals
 
 
 def digest(signals: NDArray[np.int16]) -> str:

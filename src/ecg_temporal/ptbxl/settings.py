@@ -1,4 +1,4 @@
-"""The sections `dataset`, `synthetic` and `labels` of params.yaml."""
+"""The sections `dataset`, `fetch`, `synthetic` and `labels` of params.yaml."""
 
 from typing import Annotated, Literal
 
@@ -7,6 +7,12 @@ from pydantic import Field
 from ecg_temporal.settings import Settings
 
 Dataset = Literal["ptbxl", "synthetic"]
+
+
+class FetchSettings(Settings):
+    """What happens to a record that can't be used: `fail` stops, `skip` leaves it out and says so."""
+
+    on_bad_record: Literal["fail", "skip"]
 
 
 class SyntheticSettings(Settings):

@@ -191,6 +191,8 @@ def write(folder: Path, settings: SyntheticSettings) -> None:
             unit="uV",
             sha256=raw.digest(signals),
             sources={"all files": "ecg_temporal.ptbxl.synthetic"},
+            skipped={},
+            flat_leads={},
         ),
     )
 

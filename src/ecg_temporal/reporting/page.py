@@ -18,8 +18,13 @@ def comparison_page(
     records: int,
     settings: TrainSettings,
     figures: list[str],
+    skipped: dict[str, str],
+    flat_leads: dict[str, list[str]],
 ) -> str:
-    """Return the page in Markdown; `figures` are paths relative to it."""
+    """Return the page in Markdown.
+
+    `figures` are paths relative to it, `skipped` and `flat_leads` those of the raw dataset's manifest.
+    """
     seeds = ", ".join(map(str, settings.seeds))
     spread = (
         "mean ± standard deviation over seeds"
@@ -44,7 +49,16 @@ def comparison_page(
         "correction over the architectures leaves p < 0.05. They say how far the test fold can be trusted, "
         "not how much another training would differ.",
         differences(intervals, table.loc[table["kind"] == "architecture", "name"].tolist()),
+        _data_section(skipped, flat_leads),
         "## Figures",
         *(f"![{path.rsplit('/', 1)[-1].removesuffix('.png').replace('_', ' ')}]({path})" for path in figures),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _data_section(skipped: dict[str, str], flat_leads: dict[str, list[str]]) -> str:
+    lines = [f"- record {ecg_id} was left out: {reason}" for ecg_id, reason in skipped.items()]
+    lines += [
+        f"- record {ecg_id} has a constant lead: {', '.join(leads)}" for ecg_id, leads in flat_leads.items()
+    ]
+    return "## What was wrong with the data\n\n" + "\n".join(lines) if lines else ""
