@@ -10,12 +10,13 @@ export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 unexport PYTHONPATH
 
-.PHONY: help setup demo test lint
+.PHONY: help setup demo test lint bench
 help:
 	@echo 'make setup   install everything into $(VENV)'
 	@echo 'make demo    run the whole DAG on synthetic ECGs, beside the committed results'
 	@echo 'make test    run the tests'
 	@echo 'make lint    ruff and mypy'
+	@echo 'make bench   measure training, reading, evaluation and DVC on this machine: benchmarks/results.md'
 
 setup: $(DONE)
 
@@ -39,6 +40,10 @@ demo: setup
 
 test: setup
 	pytest
+
+# Needs data/processed (dvc repro preprocess); give it the machine for itself, for a quarter of an hour.
+bench: setup
+	PYTHONPATH=src python -m benchmarks
 
 lint: setup
 	ruff check .

@@ -72,7 +72,9 @@ def read_record(path: Path) -> NDArray[np.int16]:
             return _read_by_wfdb(path)
         samples = np.fromfile(path.with_name(path.name + ".dat"), dtype="<i2")
     except FileNotFoundError as error:
-        raise RecordError("a missing file", f"{error.filename or path}: no such file") from None
+        missing = str(error.filename or path)
+        needed = missing if missing.startswith(str(path)) else f"{path} needs {missing}"
+        raise RecordError("a missing file", f"{needed}: no such file") from None
     if samples.size != SAMPLES * len(LEADS):
         raise RecordError(
             "a truncated file",
@@ -80,20 +82,23 @@ def read_record(path: Path) -> NDArray[np.int16]:
         )
     signal = samples.reshape(SAMPLES, len(LEADS)).T
     _check_sums(path, signal, [int(value) for value in plain.groups()[1:]])
-    if missing := int((signal == _MISSING).sum()):
-        raise RecordError("missing samples", f"{path}: {missing} samples are missing")
+    if lost := int((signal == _MISSING).sum()):
+        raise RecordError("missing samples", f"{path}: {lost} samples are missing")
     return signal
 
 
 def _read_by_wfdb(path: Path) -> NDArray[np.int16]:
     try:
-        record = wfdb.rdrecord(str(path), physical=False)
-    except FileNotFoundError:
+        return _convert(path, wfdb.rdrecord(str(path), physical=False))
+    except (FileNotFoundError, RecordError):
         raise
-    except Exception as error:  # wfdb raises whatever a damaged header leads to
+    except Exception as error:  # wfdb raises whatever a damaged header leads to, also when it converts
         raise RecordError(
             "an unreadable file", f"{path}: wfdb can't read it: {type(error).__name__}: {error}"
         ) from error
+
+
+def _convert(path: Path, record: wfdb.Record) -> NDArray[np.int16]:
     names = [str(name).upper() for name in record.sig_name or []]
     if missing := [lead for lead in LEADS if lead not in names]:
         raise RecordError(
