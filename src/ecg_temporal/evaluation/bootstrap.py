@@ -8,6 +8,7 @@ resampled for real: each metric is computed with the draws as weights, for all r
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from ecg_temporal.evaluation.metrics import multilabel_metrics
 
@@ -137,11 +138,14 @@ def _ranking(truth: NDArray[np.bool_], scores: NDArray[np.floating], draws: Draw
     if not len(first):
         nothing = np.full(draws.shape[1], np.nan)
         return nothing, nothing
-    end = np.append(start[1:], len(ranked))[first]
-    passed = np.cumsum(draws[order], axis=0)
-    through = passed[end - 1].astype(np.float64)
-    before = np.where(start[first, None] > 0, passed[start[first] - 1], 0).astype(np.float64)
-    gained = np.add.reduceat(draws[order[positive]], position, axis=0).astype(np.float64)
+    begin, end = start[first], np.append(start[1:], len(ranked))[first]
+    # Draws are summed between the ends of these groups alone; as sparse products, which sort no copy of them.
+    edges = np.unique(np.concatenate([[0], begin, end, [len(ranked)]]))
+    between = _sums(order, edges, draws)
+    passed = np.cumsum(between, axis=0)
+    own = np.searchsorted(edges, begin)
+    through, before = passed[own], passed[own] - between[own]
+    gained = _sums(order[positive], np.append(position, len(group)), draws)
     hits = np.cumsum(gained, axis=0)
     positives, negatives = hits[-1], passed[-1] - hits[-1]
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -151,6 +155,13 @@ def _ranking(truth: NDArray[np.bool_], scores: NDArray[np.floating], draws: Draw
         above = (before - (hits - gained)) + (through - hits)
         auc = 1 - (gained * above / 2).sum(axis=0) / (positives * negatives)
     return np.where(positives > 0, ap, np.nan), np.where((positives > 0) & (negatives > 0), auc, np.nan)
+
+
+def _sums(rows: NDArray[np.intp], edges: NDArray[np.intp], draws: Draws) -> Array:
+    """Return the drawn sums of rows[edges[k]:edges[k + 1]] for every k: [len(edges) - 1, replicates]."""
+    shape = (len(edges) - 1, len(draws))
+    members = csr_array((np.ones(len(rows), np.float32), rows, edges), shape)
+    return np.asarray(members @ draws, np.float64)
 
 
 def _macro(by_class: Array) -> Array:

@@ -82,7 +82,8 @@ def read_record(path: Path) -> NDArray[np.int16]:
         )
     signal = samples.reshape(SAMPLES, len(LEADS)).T
     _check_sums(path, signal, [int(value) for value in plain.groups()[1:]])
-    if lost := int((signal == _MISSING).sum()):
+    if signal.min() == _MISSING:
+        lost = int((signal == _MISSING).sum())
         raise RecordError("missing samples", f"{path}: {lost} samples are missing")
     return signal
 
@@ -135,7 +136,7 @@ def _convert(path: Path, record: wfdb.Record) -> NDArray[np.int16]:
 
 
 def _check_sums(path: Path, signal: NDArray[np.integer], expected: list[int | None]) -> None:
-    sums = signal.sum(axis=1, dtype=np.int64)
+    sums = signal.sum(axis=1, dtype=signal.dtype)  # that of int16 wraps around, as the checksum does
     for k, (found, value) in enumerate(zip(sums, expected, strict=True)):
         if value is not None and (int(found) - value) & 0xFFFF:
             raise RecordError(
