@@ -4,6 +4,7 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from urllib3.util import Retry
 
 from ecg_temporal.ptbxl import download
 from ecg_temporal.ptbxl.download import DownloadError, parse_sums
@@ -77,6 +78,7 @@ class Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def server(monkeypatch):
     monkeypatch.setattr(download, "pause", lambda attempt: None)
+    monkeypatch.setattr(Retry, "sleep", lambda self, response=None: None)
     with Server() as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield server

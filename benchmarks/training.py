@@ -1,0 +1,254 @@
+"""Training: its rate, its start, its memory, several at once, and what the precision costs."""
+
+import statistics
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.utils.data import DataLoader, Dataset
+from tqdm import tqdm
+
+from benchmarks import stage
+from benchmarks.measure import Row, in_turn, row, seconds
+from ecg_temporal.models.classifier import ECGClassifier
+from ecg_temporal.models.settings import ArchitectureSettings, TrunkSettings
+from ecg_temporal.settings import section
+from ecg_temporal.store import Split
+from ecg_temporal.training.batches import Batches
+from ecg_temporal.training.hardware import Hardware
+from ecg_temporal.training.loop import train
+from ecg_temporal.training.settings import TrainSettings
+
+STEPS = {"cpu": 30, "cuda": 130}
+RATE = 0.002
+Fresh = Callable[[], ECGClassifier]
+LIMIT = "{}: throughput, against one fixed batch again and again"
+TEXTBOOK = "{}: throughput, against Dataset and DataLoader in fp32"
+
+
+class TextbookRecords(Dataset[tuple[torch.Tensor, torch.Tensor]]):
+    """Standardised float32 arrays, a record an item, as in most tutorials."""
+
+    def __init__(self, split: Split) -> None:
+        mean, scale = (np.float32(v)[:, None] for v in (split.description.mean, split.description.scale))
+        self.signals = (split.signals.astype(np.float32) - mean) / scale
+        self.labels = split.labels.astype(np.float32)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, k: int) -> tuple[torch.Tensor, torch.Tensor]:
+        return torch.from_numpy(self.signals[k]), torch.from_numpy(self.labels[k])
+
+
+def throughput(split: Split, validation: Split, params: dict[str, Any], hardware: Hardware) -> list[Row]:
+    """Compare records per second with the limit and with the textbook loop."""
+    settings = section(params, "train", TrainSettings).model_copy(update={"epochs": 1})
+    split = stage.head(split, STEPS[hardware.device.type] * settings.batch_size)
+    validation = stage.head(validation, 64)
+    textbook_goal = "≥ 1.5" if hardware.device.type == "cpu" else "≥ 5"
+    rows = []
+    for name in ("cnn", "cnn_bilstm"):
+        fresh = partial(_fresh, split, params, name, hardware)
+        ours = partial(_ours, fresh, split, validation, settings, hardware)
+        for what, function, goal in ((LIMIT, _fixed, "≥ 0.95"), (TEXTBOOK, _textbook, textbook_goal)):
+            reference = partial(function, fresh, split, settings, hardware)
+            ours(), reference()  # builds the kernels
+            measured = in_turn(ours, reference, 5)
+            rows.append(row(what.format(name), *measured, goal, "records/s", str(hardware)))
+    return rows
+
+
+def _fresh(
+    split: Split, params: dict[str, Any], name: str, hardware: Hardware, seed: int = 0
+) -> ECGClassifier:
+    architecture = section(params, f"architectures.{name}", ArchitectureSettings)
+    trunk, about = section(params, "trunk", TrunkSettings), split.description
+    torch.manual_seed(seed)
+    model = ECGClassifier(len(about.leads), len(about.classes), trunk, architecture)
+    model.set_scaling(about.mean, about.scale)
+    return model.to(hardware.device)
+
+
+def _ours(
+    fresh: Fresh, split: Split, validation: Split, settings: TrainSettings, hardware: Hardware
+) -> float:
+    _, history = train(fresh(), split, validation, settings, RATE, 0, hardware, lambda *_: None)
+    return history[0]["records_per_second"]
+
+
+def _optimizer(model: nn.Module, settings: TrainSettings) -> torch.optim.Optimizer:
+    return torch.optim.AdamW(model.parameters(), lr=RATE, weight_decay=settings.weight_decay, fused=True)
+
+
+def _wait(hardware: Hardware) -> None:
+    if hardware.device.type == "cuda":
+        torch.cuda.synchronize()
+
+
+def _fixed(fresh: Fresh, split: Split, settings: TrainSettings, hardware: Hardware) -> float:
+    model, batches = fresh().train(), Batches(split, settings.batch_size, hardware)
+    optimizer = _optimizer(model, settings)
+    signals, labels = next(batches.shuffled(0, 1))
+
+    def steps() -> None:
+        for _ in range(batches.steps):
+            with hardware.autocast():
+                logits = model(signals)
+            loss = F.binary_cross_entropy_with_logits(logits.float(), labels)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            nn.utils.clip_grad_norm_(model.parameters(), settings.gradient_clip)
+            optimizer.step()
+        _wait(hardware)
+
+    return batches.steps * batches.batch_size / seconds(steps)
+
+
+def _textbook(fresh: Fresh, split: Split, settings: TrainSettings, hardware: Hardware) -> float:
+    model = fresh().train()
+    model.mean.zero_()
+    model.scale.fill_(1)
+    optimizer = _optimizer(model, settings)
+    loader = DataLoader(TextbookRecords(split), settings.batch_size, shuffle=True, drop_last=True)
+
+    def epoch() -> None:
+        total = 0.0
+        for signals, labels in loader:
+            logits = model(signals.to(hardware.device))
+            loss = F.binary_cross_entropy_with_logits(logits, labels.to(hardware.device))
+            optimizer.zero_grad()
+            loss.backward()
+            nn.utils.clip_grad_norm_(model.parameters(), settings.gradient_clip)
+            optimizer.step()
+            total += loss.item()
+
+    return len(loader) * settings.batch_size / seconds(epoch)
+
+
+def side_by_side(split: Split, validation: Split, hardware: Hardware) -> Row:
+    """Compare several trainings at once, a share of the cores each, with one after the other."""
+    on_gpu = hardware.device.type == "cuda"
+    at_once, cores = (4, torch.get_num_threads()) if on_gpu else (2, torch.get_num_threads())
+    split = stage.head(split, len(split) if on_gpu else 3840)
+    validation = stage.head(validation, 256)
+    with tempfile.TemporaryDirectory() as temporary:
+        projects = [
+            stage.copy_project(Path(temporary) / str(k), split, validation, epochs=2) for k in range(at_once)
+        ]
+        command = ["stages/train.py", "cnn_bilstm", "0"]
+
+        def together() -> float:
+            share = str(max(1, cores // at_once))
+
+            def run() -> None:
+                for process in [stage.start(p, command, OMP_NUM_THREADS=share) for p in projects]:
+                    stage.finish(process)
+
+            return at_once / seconds(run)
+
+        def in_sequence() -> float:
+            def run() -> None:
+                for project in projects:
+                    stage.finish(stage.start(project, command))
+
+            return at_once / seconds(run)
+
+        measured = in_turn(together, in_sequence, 3)
+    name = f"{at_once} trainings at once, against one after the other"
+    return row(name, *measured, "≥ 2" if on_gpu else "–", "trainings/s", str(hardware))
+
+
+def start_up(split: Split, validation: Split, hardware: Hardware) -> Row:
+    """Compare the time until a training stage takes its first batch with that of importing torch."""
+    with tempfile.TemporaryDirectory() as temporary:
+        project = stage.copy_project(Path(temporary) / "project", split, validation)
+
+        def ours() -> float:
+            return seconds(lambda: stage.finish(stage.start(project, ["-c", stage.UNTIL_THE_FIRST_STEP])))
+
+        def reference() -> float:
+            return seconds(lambda: stage.finish(stage.start(project, ["-c", "import torch"])))
+
+        ours(), reference()
+        measured = in_turn(ours, reference, 7)
+    name = "start of a training stage until its first step, against importing torch"
+    return row(name, *measured, "≤ 2", "s", str(hardware))
+
+
+def growth(split: Split, validation: Split) -> list[Row]:
+    """Compare memory with the dataset's size, and time and memory with half of the records'; on CPU."""
+    with tempfile.TemporaryDirectory() as temporary:
+        projects = [
+            stage.copy_project(
+                Path(temporary) / str(records), stage.head(split, records), validation, epochs=1, device="cpu"
+            )
+            for records in (len(split), len(split) // 2)
+        ]
+        runs = [[stage.train(project, "cnn") for project in projects] for _ in range(3)]
+    whole, half = ([pair[k] for pair in runs] for k in (0, 1))
+    cpu = str(Hardware(torch.device("cpu"), "fp32"))
+    dataset = (split.signals.nbytes + validation.signals.nbytes) * 10 / 9  # with the test fold
+    memory = [run.peak_bytes for run in whole]
+    return [
+        row(
+            "peak memory of a training stage, against the dataset's size",
+            memory,
+            [dataset] * len(memory),
+            "≤ 3",
+            "bytes",
+            cpu,
+        ),
+        row(
+            "records doubled: time per epoch",
+            [run.seconds_per_epoch for run in whole],
+            [run.seconds_per_epoch for run in half],
+            "1.9–2.1",
+            "s",
+            cpu,
+        ),
+        row(
+            "records doubled: peak memory",
+            memory,
+            [run.peak_bytes for run in half],
+            "≤ 2",
+            "bytes",
+            cpu,
+        ),
+    ]
+
+
+def precision(split: Split, validation: Split, params: dict[str, Any], hardware: Hardware) -> Row | None:
+    """Compare fold 9's macro-AUPRC in bf16 and fp32, three seeds each, with what seeds alone change.
+
+    None where the hardware has no bf16, so that fp32 is what is used.
+    """
+    if hardware.precision == "fp32":
+        return None
+    settings = section(params, "train", TrainSettings).model_copy(update={"epochs": 4})
+    split = stage.head(split, 34 * settings.batch_size)
+    figures: dict[str, list[float]] = {"bf16": [], "fp32": []}
+    for seed in tqdm(range(3), desc="precision"):
+        for used, values in figures.items():
+            place = replace(hardware, precision=used)
+            model = _fresh(split, params, "cnn", place, seed)
+            _, history = train(model, split, validation, settings, RATE, seed, place, lambda *_: None)
+            values.append(history[-1]["macro_auprc"])
+    difference = abs(statistics.mean(figures["bf16"]) - statistics.mean(figures["fp32"]))
+    noise = 2 * (sum(statistics.variance(v) for v in figures.values()) / 3) ** 0.5
+    return Row(
+        "bf16 against fp32: change of fold 9's macro-AUPRC, against twice its standard error over seeds",
+        difference,
+        noise,
+        difference / noise,
+        "≤ 1",
+        "macro-AUPRC",
+        str(hardware),
+    )

@@ -1,0 +1,66 @@
+import json
+
+import pytest
+from benchmarks.measure import Row, in_turn, markdown, row, write
+from benchmarks.reading import reading
+from benchmarks.resampling import resampling
+from benchmarks.stage import head
+
+from closure import ROOT
+
+
+def line(ratio, goal):
+    return Row("a", 1.0, 2.0, ratio, goal, "s", "h")
+
+
+@pytest.mark.parametrize(
+    ("ratio", "goal", "met"),
+    [
+        (2.0, "≥ 2", True),
+        (1.9, "≥ 2", False),
+        (1.5, "≤ 1.5", True),
+        (1.6, "≤ 1.5", False),
+        (2.0, "1.9–2.1", True),
+        (2.2, "1.9–2.1", False),
+        (5.0, "–", None),
+    ],
+)
+def test_a_goal_is_reached_or_not(ratio, goal, met):
+    assert line(ratio, goal).met is met
+
+
+def test_measurements_alternate_and_ratios_are_those_of_the_pairs():
+    calls = []
+    times = {"ours": iter([1.0, 10.0, 2.0]), "reference": iter([2.0, 40.0, 6.0])}
+
+    def measure(who):
+        calls.append(who)
+        return next(times[who])
+
+    ours, reference = in_turn(lambda: measure("ours"), lambda: measure("reference"), 3)
+    assert calls == ["ours", "reference"] * 3
+    assert row("a", ours, reference, "–", "s", "h").ratio == pytest.approx(1 / 3)
+    assert row("a", ours, reference, "–", "s", "h", "reference / ours").ratio == pytest.approx(3)
+
+
+def test_a_cpu_shows_ratios_alone_and_what_is_missed(tmp_path):
+    rows = [line(1.0, "≥ 2")]
+    assert "**no**" in markdown(rows, "h", False, []) and "| 2 |" not in markdown(rows, "h", False, [])
+    assert "| 1 | 2 | s |" in markdown(rows, "h", True, [])
+    write(tmp_path, rows, "page")
+    assert json.loads((tmp_path / "results.json").read_text())[0]["goal"] == "≥ 2"
+
+
+def test_reading_and_resampling_agree_with_their_references(splits, monkeypatch):
+    monkeypatch.delenv("PTBXL_DIR", raising=False)
+    monkeypatch.setattr("benchmarks.reading.RECORDS", 20)
+    monkeypatch.setattr("benchmarks.resampling.ARCHITECTURES", 1)
+    monkeypatch.setattr("benchmarks.resampling.REPLICATES", 4)
+    assert reading(splits["train"], "h").ratio > 1
+    assert resampling(head(splits["train"], 100), "h").ratio > 0
+
+
+def test_the_committed_table_shows_the_committed_figures():
+    page = (ROOT / "benchmarks" / "results.md").read_text(encoding="utf-8")
+    for found in json.loads((ROOT / "benchmarks" / "results.json").read_text(encoding="utf-8")):
+        assert f"| {found['name']} | {found['ratio']:.3g} | {found['goal']} |" in page
