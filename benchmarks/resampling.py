@@ -4,7 +4,7 @@ import numpy as np
 from sklearn import metrics
 
 from benchmarks.measure import Row, in_turn, row, seconds
-from ecg_temporal.evaluation.bootstrap import draw, replicate_metrics
+from ecg_temporal.evaluation.bootstrap import COMMON, draw, resample
 from ecg_temporal.store import Split
 
 REPLICATES, ARCHITECTURES, LOOPED = 1000, 14, 2
@@ -22,7 +22,7 @@ def resampling(split: Split, hardware: str) -> Row:
     draws = draw(len(split), REPLICATES, 0)
 
     def vectorised() -> list[dict[str, np.ndarray]]:
-        return [replicate_metrics(split.labels, of_one, draws) for of_one in scores]
+        return [resample(split.labels, of_one, of_one >= 0.5, draws).replicates for of_one in scores]
 
     def looped() -> list[dict[str, float]]:
         return [_loop(split, scores[0, 0], draws[:, k]) for k in range(LOOPED)]
@@ -53,10 +53,11 @@ def _loop(split: Split, scores: np.ndarray, draws: np.ndarray) -> dict[str, floa
     guess = scores >= 0.5
     present = [k for k in range(truth.shape[1]) if 0 < truth[:, k].sum() < len(truth)]
     named = [k for k in range(truth.shape[1]) if truth[:, k].any() or guess[:, k].any()]
+    precision = {k: metrics.average_precision_score(truth[:, k], scores[:, k]) for k in present}
+    common = [k for k in present if split.labels[:, k].sum() >= COMMON]
     return {
-        "macro_auprc": float(
-            np.mean([metrics.average_precision_score(truth[:, k], scores[:, k]) for k in present])
-        ),
+        "macro_auprc": float(np.mean(list(precision.values()))),
+        "macro_auprc_common": float(np.mean([precision[k] for k in common])),
         "macro_auroc": float(np.mean([metrics.roc_auc_score(truth[:, k], scores[:, k]) for k in present])),
         "micro_f1": metrics.f1_score(truth, guess, average="micro"),
         "macro_f1": metrics.f1_score(truth[:, named], guess[:, named], average="macro"),

@@ -34,9 +34,10 @@ TEXTBOOK = "{}: throughput, against Dataset and DataLoader in fp32"
 
 
 class TextbookRecords(Dataset[tuple[torch.Tensor, torch.Tensor]]):
-    """Standardised float32 arrays, a record an item, as in most tutorials."""
+    """Standardised float32 arrays, a piece of a record an item, as in most tutorials."""
 
-    def __init__(self, split: Split) -> None:
+    def __init__(self, split: Split, samples: int) -> None:
+        self.samples = samples
         mean, scale = (np.float32(v)[:, None] for v in (split.description.mean, split.description.scale))
         self.signals = (split.signals.astype(np.float32) - mean) / scale
         self.labels = split.labels.astype(np.float32)
@@ -45,7 +46,9 @@ class TextbookRecords(Dataset[tuple[torch.Tensor, torch.Tensor]]):
         return len(self.labels)
 
     def __getitem__(self, k: int) -> tuple[torch.Tensor, torch.Tensor]:
-        return torch.from_numpy(self.signals[k]), torch.from_numpy(self.labels[k])
+        start = torch.randint(self.signals.shape[2] - self.samples + 1, ()).item()
+        piece = self.signals[k, :, start : start + self.samples]
+        return torch.from_numpy(piece), torch.from_numpy(self.labels[k])
 
 
 def throughput(split: Split, validation: Split, params: dict[str, Any], hardware: Hardware) -> list[Row]:
@@ -93,10 +96,14 @@ def _wait(hardware: Hardware) -> None:
         torch.cuda.synchronize()
 
 
+def _samples(split: Split, settings: TrainSettings) -> int:
+    return round(settings.crop_seconds * split.description.sampling_rate_hz)
+
+
 def _fixed(fresh: Fresh, split: Split, settings: TrainSettings, hardware: Hardware) -> float:
     model, batches = fresh().train(), Batches(split, settings.batch_size, hardware)
     optimizer = _optimizer(model, settings)
-    signals, labels = next(batches.shuffled(0, 1))
+    signals, labels = next(batches.shuffled(0, 1, _samples(split, settings)))
 
     def steps() -> None:
         for _ in range(batches.steps):
@@ -117,7 +124,8 @@ def _textbook(fresh: Fresh, split: Split, settings: TrainSettings, hardware: Har
     model.mean.zero_()
     model.scale.fill_(1)
     optimizer = _optimizer(model, settings)
-    loader = DataLoader(TextbookRecords(split), settings.batch_size, shuffle=True, drop_last=True)
+    records = TextbookRecords(split, _samples(split, settings))
+    loader = DataLoader(records, settings.batch_size, shuffle=True, drop_last=True)
 
     def epoch() -> None:
         total = 0.0

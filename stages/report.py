@@ -1,25 +1,25 @@
-"""Tabulate and draw the comparison: reports/comparison.{md,csv}, intervals.csv and figures/."""
+"""Tabulate and draw the comparison: reports/*.md, *.csv and figures/."""
 
 import json
 import sys
 from pathlib import Path
 
 from ecg_temporal import files
-from ecg_temporal.evaluation.bootstrap import compare, draw
 from ecg_temporal.evaluation.predictions import read_predictions
-from ecg_temporal.evaluation.settings import BootstrapSettings
+from ecg_temporal.evaluation.settings import BootstrapSettings, DecisionSettings, ProbeSettings
 from ecg_temporal.evaluation.trivial import trivial_lines
 from ecg_temporal.models.settings import ArchitectureSettings
-from ecg_temporal.reporting.figures import class_heat_map, differences, learning_curves, score_against_size
+from ecg_temporal.reporting import figures
+from ecg_temporal.reporting.findings import CANDIDATE, VERDICT_METRIC, find
 from ecg_temporal.reporting.page import SYNTHETIC, comparison_page
-from ecg_temporal.reporting.results import read_results
+from ecg_temporal.reporting.results import read_probes, read_results
 from ecg_temporal.reporting.tables import comparison
 from ecg_temporal.settings import read_params, section
 from ecg_temporal.store import read_split
 from ecg_temporal.training.settings import TrainSettings
 
-METRICS, PREDICTIONS, TEST = Path("metrics"), Path("predictions"), Path("data/processed/test")
-MANIFEST, OUT = Path("data/raw/manifest.json"), Path("reports")
+METRICS, PREDICTIONS, PROBES = Path("metrics"), Path("predictions"), Path("probes")
+DATA, MANIFEST, OUT = Path("data/processed"), Path("data/raw/manifest.json"), Path("reports")
 
 
 def main() -> None:
@@ -29,41 +29,75 @@ def main() -> None:
         name: section(params, f"architectures.{name}", ArchitectureSettings)
         for name in params["architectures"]
     }
-    architectures["model"] = section(params, "model", ArchitectureSettings)
+    architectures[CANDIDATE] = section(params, CANDIDATE, ArchitectureSettings)
     names = list(architectures)
-    test = read_split(TEST)
-    about = test.description
-    results = read_results(METRICS, names)
-    table = comparison(results, architectures, trivial_lines(about.classes, test.labels), not about.synthetic)
+    rule = section(params, "decision", DecisionSettings).rule
     bootstrap = section(params, "bootstrap", BootstrapSettings)
-    probabilities = {name: read_predictions(PREDICTIONS / f"{name}.npz").test for name in names}
-    draws = draw(len(test), bootstrap.replicates, bootstrap.seed)
-    intervals = compare(test.labels, probabilities, bootstrap.reference, draws)
+    probe_settings = section(params, "probes", ProbeSettings)
+    splits = {split: read_split(DATA / split) for split in ("validation", "test")}
+    labels = {split: data.labels for split, data in splits.items()}
+    about = splits["test"].description
+    results = read_results(METRICS, names)
+    findings = find(
+        architectures,
+        about.classes,
+        labels,
+        {name: read_predictions(PREDICTIONS / f"{name}.npz") for name in names},
+        read_probes(PROBES, names),
+        results,
+        rule,
+        bootstrap,
+        probe_settings,
+    )
+    trivial = trivial_lines(about.classes, labels["test"])
+    table = comparison(results, architectures, trivial, not about.synthetic)
 
     note = SYNTHETIC if about.synthetic else ""
-    figures = {
-        "score_against_size.png": score_against_size(table, architectures, note),
-        "differences.png": differences(intervals, architectures, bootstrap.reference, note),
-        "learning_curves.png": learning_curves(results.history, architectures, note),
-        "average_precision_by_class.png": class_heat_map(results.per_class, names, note),
+    models = table.set_index("name")
+    scores, spread = models[VERDICT_METRIC], models[f"{VERDICT_METRIC}_std"]
+    compared = {name: settings for name, settings in architectures.items() if name != CANDIDATE}
+    reference, per_class = bootstrap.reference, results.per_class
+    drawn = {
+        "score_against_size.png": figures.score_against_size(table, compared, note),
+        "depth.png": figures.depth(findings.intervals, compared, spread, note),
+        "differences.png": figures.differences(findings.from_reference, compared, reference, note),
+        "time.png": figures.time_probes(findings.order, findings.context, compared, note),
+        "diagnoses.png": figures.class_forest(
+            findings.classes, per_class, findings.recurrent, reference, note
+        ),
+        "average_precision_by_class.png": figures.class_heat_map(per_class, list(compared), note),
+        "calibration.png": figures.reliability(findings.reliability, findings.best, note),
+        "cost.png": figures.pareto(findings.cost, scores, compared, note),
+        "learning_curves.png": figures.learning_curves(results.history, compared, note),
     }
     with files.replacing_folder(OUT / "figures") as folder:
-        for name, figure in figures.items():
+        for name, figure in drawn.items():
             figure.savefig(folder / name, metadata={"Software": None})
-    with files.replacing_file(OUT / "comparison.csv") as temporary:
-        table.to_csv(temporary, index=False)
-    with files.replacing_file(OUT / "intervals.csv") as temporary:
-        intervals.to_csv(temporary, index=False, float_format="%.6f")
-    settings = section(params, "train", TrainSettings)
+    csv = {
+        "comparison": table,
+        "intervals": findings.intervals,
+        "differences": findings.from_reference,
+        "classes": findings.classes,
+        "order": findings.order.rename_axis("architecture").reset_index(),
+        "order_by_class": findings.order_classes.reset_index(),
+        "context": findings.context.rename_axis("architecture").reset_index(),
+    }
+    with files.replacing_folder(OUT / "tables") as folder:
+        for name, frame in csv.items():
+            frame.to_csv(folder / f"{name}.csv", index=False, float_format="%.6g")
     manifest = json.loads(MANIFEST.read_text(encoding="utf-8"))
     page = comparison_page(
         table,
-        intervals,
-        bootstrap,
+        results,
+        findings,
+        architectures,
         about,
-        len(test),
-        settings,
-        [f"figures/{name}" for name in figures],
+        len(splits["test"]),
+        rule,
+        section(params, "train", TrainSettings),
+        bootstrap,
+        probe_settings,
+        [f"figures/{name}" for name in drawn],
         manifest["skipped"],
         manifest["flat_leads"],
     )

@@ -47,7 +47,8 @@ def main() -> None:
     about = train_split.description
 
     torch.manual_seed(args.seed)
-    spec = ModelSpec(about.classes, about.leads, about.sampling_rate_hz, trunk, architecture)
+    samples = round(settings.crop_seconds * about.sampling_rate_hz)
+    spec = ModelSpec(about.classes, about.leads, about.sampling_rate_hz, samples, trunk, architecture)
     model = spec.build()
     model.set_scaling(about.mean, about.scale)
     model.to(hardware.device)
@@ -63,6 +64,7 @@ def main() -> None:
     }
     data = {"train": about.sha256, "validation": validation_split.description.sha256}
     saved = checkpoint.checkpoint_path({**what, **data})
+    checkpoint.remove_old(saved)
     resume = checkpoint.load(saved, hardware.device)
 
     def fit(on_epoch: Callable[[dict[str, float], dict[str, Any]], None]) -> Any:
@@ -103,6 +105,7 @@ def main() -> None:
         def keep(row: dict[str, float], state: dict[str, Any]) -> None:
             run.log_epoch(row)
             checkpoint.save(saved, {**state, "mlflow": run.record})
+            run.push()
 
         weights, history = fit(keep)
         best = max(history, key=lambda row: row[SELECTION_METRIC])

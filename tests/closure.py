@@ -26,6 +26,15 @@ def import_closure(script: Path) -> set[str]:
     return {str(path.relative_to(ROOT)) for path in found}
 
 
+def with_whole_folders(modules: set[str]) -> set[str]:
+    """Return `modules` with a folder of the package in place of its modules where all of them are there."""
+    for folder in (path for path in PACKAGE.iterdir() if path.is_dir()):
+        inside = {str(path.relative_to(ROOT)) for path in folder.glob("*.py")}
+        if inside and inside <= modules:
+            modules = modules - inside | {str(folder.relative_to(ROOT))}
+    return modules
+
+
 def _files(name: str) -> list[Path]:
     top, *rest = name.split(".")
     if top != PACKAGE.name:

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from closure import ROOT, import_closure
+from closure import ROOT, import_closure, with_whole_folders
 from project import Project
 
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
@@ -20,8 +20,8 @@ def script(body):
 
 @pytest.mark.parametrize("name", BODIES)
 def test_a_stage_depends_on_the_code_that_it_imports_and_no_other(name):
-    declared = {dep for dep in BODIES[name]["deps"] if dep.endswith(".py")}
-    assert declared == import_closure(ROOT / script(BODIES[name]))
+    declared = {dep for dep in BODIES[name]["deps"] if dep.startswith(("src/", "stages/"))}
+    assert declared == with_whole_folders(import_closure(ROOT / script(BODIES[name])))
 
 
 def test_the_candidate_is_trained_and_measured_as_the_others_are():
@@ -32,7 +32,12 @@ def test_the_candidate_is_trained_and_measured_as_the_others_are():
         return text.replace("${item.seed}", "${item}")
 
     drop = ("matrix", "foreach")
-    for compared, candidate in (("train", "train_model"), ("evaluate", "evaluate_model")):
+    for compared, candidate in (
+        ("train", "train_model"),
+        ("predict", "predict_model"),
+        ("probe", "probe_model"),
+        ("evaluate", "evaluate_model"),
+    ):
         a, b = ({k: v for k, v in BODIES[name].items() if k not in drop} for name in (compared, candidate))
         assert general(a) == general(b)
 
@@ -61,13 +66,15 @@ def test_the_whole_dag_leaves_small_results_in_git_and_the_rest_in_dvc(project):
         "metrics/cnn.json",
         "metrics/labels.csv",
         "reports/comparison.md",
-        "reports/comparison.csv",
+        "reports/tables/comparison.csv",
     } <= set(tracked)
     assert not [
-        name for name in tracked if name.startswith(("data/", "models/", "predictions/", "mlflow.db"))
+        name
+        for name in tracked
+        if name.startswith(("data/", "models/", "predictions/", "probes/", "mlflow.db"))
     ]
     figures = json.loads((project.folder / "metrics/cnn_bilstm.json").read_text())
-    assert len(figures) <= 12 and 0 < figures["macro_auprc"] < 1
+    assert len(figures) <= 14 and 0 < figures["macro_auprc"] < 1
     assert "SYNTHETIC" in (project.folder / "reports/comparison.md").read_text()
     runs = project.runs()
     assert set(runs["tags.architecture"]) == {"cnn", "cnn_bilstm", "model"}
@@ -100,6 +107,21 @@ def test_editing_a_figure_or_a_bootstrap_setting_reruns_the_report_alone(project
     assert project.ran("dvc repro") == ["report"]
     path.write_text(before)
     assert project.ran("dvc exp run -S bootstrap.replicates=200") == ["params", "report"]
+    project("git checkout -q . && dvc checkout -q")
+
+
+@pytest.mark.pipeline
+def test_another_decision_rule_reruns_evaluation_and_report_and_trains_nothing(project):
+    before = json.loads((project.folder / "metrics/cnn.json").read_text())
+    evaluations = {"evaluate@cnn", "evaluate@cnn_bilstm", "evaluate_model"}
+    assert set(project.ran("dvc exp run -S decision.rule=micro_f1")) == {"params", *evaluations, "report"}
+    after = json.loads((project.folder / "metrics/cnn.json").read_text())
+    assert {name for name in before if before[name] != after[name]} <= {
+        f"{prefix}{name}"
+        for prefix in ("", "ensemble_")
+        for name in ("micro_f1", "hamming_loss", "subset_accuracy")
+    }
+    assert before["micro_f1"] != after["micro_f1"]
     project("git checkout -q . && dvc checkout -q")
 
 

@@ -1,3 +1,4 @@
+import json
 import multiprocessing
 import os
 
@@ -25,6 +26,7 @@ def log(name="x-0", resume=None, epochs=(1, 2)):
     with tracking.run("synthetic", name, {"a": 1}, {"dvc.stage": "train@x-0"}, resume) as run:
         for epoch in epochs:
             run.log_epoch({"epoch": epoch, "loss": 1 / epoch})
+            run.push()
         run.log_summary({"best": 2.0})
     return run.record
 
@@ -47,6 +49,22 @@ def test_a_resumed_run_is_the_same_run(store):
     record = log(epochs=[1])
     assert log(resume=record, epochs=[2])["id"] == record["id"]
     assert steps(record["id"]) == [1, 2]
+
+
+def test_killed_between_sending_an_epoch_and_noting_it_the_run_is_found_again(store):
+    with pytest.raises(KeyboardInterrupt), tracking.run("synthetic", "x-0", {}, {}) as run:
+        run.log_epoch({"epoch": 1, "loss": 1.0})
+        checkpoint = json.loads(json.dumps(run.record))  # saved before the epoch is sent
+        run.push()
+        sent = run.record["id"]
+        raise KeyboardInterrupt
+    assert checkpoint["id"] is None and mlflow.get_run(sent).info.status == "KILLED"
+    with tracking.run("synthetic", "x-0", {}, {}, checkpoint) as run:
+        run.log_epoch({"epoch": 2, "loss": 0.5})
+        run.push()
+    assert run.record["id"] == sent and mlflow.get_run(sent).info.status == "FINISHED"
+    assert steps(sent) == [1, 2]
+    assert len(mlflow.search_runs(search_all_experiments=True)) == 1
 
 
 def test_a_run_that_the_store_no_longer_has_is_begun_anew(store):

@@ -1,5 +1,10 @@
-"""Files that are either whole or not there: temporary name, fsync, rename."""
+"""Files that are either whole or not there: temporary name, fsync, rename.
 
+Raises OSError with the name of what could not be written, also where a library raises it without: a disk that
+is full says so and is not mistaken for another fault.
+"""
+
+import errno
 import glob
 import os
 import platform
@@ -15,10 +20,11 @@ def replacing_file(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = _temporary(path)
     try:
-        yield temporary
-        _sync(temporary)
-        temporary.replace(path)
-        _sync(path.parent)
+        with _named(path):
+            yield temporary
+            _sync(temporary)
+            temporary.replace(path)
+            _sync(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -30,15 +36,30 @@ def replacing_folder(path: Path) -> Iterator[Path]:
     temporary = _temporary(path)
     temporary.mkdir()
     try:
-        yield temporary
-        for written in temporary.rglob("*"):
-            _sync(written)
-        if path.exists():
-            shutil.rmtree(path)
-        temporary.replace(path)
-        _sync(path.parent)
+        with _named(path):
+            yield temporary
+            for written in temporary.rglob("*"):
+                _sync(written)
+            if path.exists():
+                shutil.rmtree(path)
+            temporary.replace(path)
+            _sync(path.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    # numpy says how many bytes are missing, Python "File too large", and neither of which file.
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT) and "requested and" not in str(error):
+            raise
+        raise OSError(
+            f"{path} could not be written, what was there before is kept ({error.strerror or error}): "
+            "free some space and run the same command again"
+        ) from error
 
 
 def _temporary(path: Path) -> Path:

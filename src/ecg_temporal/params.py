@@ -4,9 +4,15 @@ from typing import Annotated, Any
 
 from pydantic import Field, StringConstraints
 
-from ecg_temporal.evaluation.settings import BootstrapSettings
+from ecg_temporal.evaluation.settings import BootstrapSettings, DecisionSettings, ProbeSettings
 from ecg_temporal.models.settings import ArchitectureSettings, TrunkSettings
-from ecg_temporal.ptbxl.settings import Dataset, FetchSettings, LabelSettings, SyntheticSettings
+from ecg_temporal.ptbxl.settings import (
+    SAMPLING_RATE,
+    Dataset,
+    FetchSettings,
+    LabelSettings,
+    SyntheticSettings,
+)
 from ecg_temporal.settings import ParamsError, Settings, parse
 from ecg_temporal.training.settings import TrainSettings
 
@@ -22,6 +28,8 @@ class Params(Settings):
     labels: LabelSettings
     trunk: TrunkSettings
     train: TrainSettings
+    decision: DecisionSettings
+    probes: ProbeSettings
     bootstrap: BootstrapSettings
     model: ArchitectureSettings
     architectures: Annotated[dict[Name, ArchitectureSettings], Field(min_length=1)]
@@ -42,4 +50,18 @@ def check(params: dict[str, Any]) -> Params:
         raise ParamsError(
             f"params.yaml: bootstrap.reference = {checked.bootstrap.reference!r}: must be one of {names}"
         )
+    _refuse_long_kernels(checked)
     return checked
+
+
+def _refuse_long_kernels(params: Params) -> None:
+    samples = round(params.train.crop_seconds * SAMPLING_RATE)
+    frames = samples // (4 * 2 ** (len(params.trunk.channels) - 1))  # what the last block is given, halved
+    for key, longest in (("stem_kernel_size", samples), ("kernel_size", frames)):
+        kernel = getattr(params.trunk, key)
+        if kernel > longest:
+            raise ParamsError(
+                f"params.yaml: trunk.{key} = {kernel}: must be {longest} or less, the length of what it runs "
+                f"over when train.crop_seconds is {params.train.crop_seconds:g} and trunk.channels has "
+                f"{len(params.trunk.channels)} entries"
+            )

@@ -30,6 +30,8 @@ os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
 
 EXPERIMENT = "ecg-temporal"
+KEY = "training.key"
+"""The tag by which a training finds its MLflow run again."""
 
 
 class Run:
@@ -48,8 +50,15 @@ class Run:
         self._told = False
 
     def log_epoch(self, row: dict[str, float]) -> None:
-        """Log a row of the training history at its epoch."""
+        """Note a row of the training history; `push` sends it."""
         self.record["rows"].append({**row, "time": _now()})
+
+    def push(self) -> None:
+        """Send what MLflow does not have yet.
+
+        To be called once `record` is safe on disk: killed at any moment, the run that goes on from there
+        finds its MLflow run again; what it sends twice is the same to the millisecond, and kept once.
+        """
         if not self._told:
             self._push()
 
@@ -102,6 +111,7 @@ def run(
             "params": {key: str(value) for key, value in params.items()},
             "tags": tags | {"mlflow.note.content": _description(tags)},
             "begun": _now(),
+            "key": resume["key"] if resume else uuid.uuid4().hex,
             "id": resume and resume["id"],
             "logged": resume["logged"] if resume else 0,
             "rows": list(resume["rows"]) if resume else [],
@@ -133,9 +143,15 @@ def _push_one(record: dict[str, Any]) -> None:
 
     experiment = configure(record["dataset"])
     client = mlflow.MlflowClient()
+    if record["id"] is None:
+        made_before = client.search_runs([experiment], f"tags.`{KEY}` = '{record['key']}'")
+        record["id"] = made_before[0].info.run_id if made_before else None
     if record["id"] is None or not _exists(client, record["id"]):
         made = client.create_run(
-            experiment, record["begun"], resolve_tags(record["tags"]), run_name=record["name"]
+            experiment,
+            record["begun"],
+            resolve_tags({**record["tags"], KEY: record["key"]}),
+            run_name=record["name"],
         )
         record["id"], record["logged"] = made.info.run_id, 0
         client.log_batch(record["id"], params=[Param(*item) for item in record["params"].items()])
@@ -147,7 +163,8 @@ def _push_one(record: dict[str, Any]) -> None:
         client.log_batch(record["id"], metrics=metrics)
         record["logged"] += 1
     if record["status"] != "RUNNING":
-        summary = [Metric(key, value, _now(), 0) for key, value in record["summary"].items()]
+        ended = record["rows"][-1]["time"] if record["rows"] else record["begun"]
+        summary = [Metric(key, value, ended, 0) for key, value in record["summary"].items()]
         client.log_batch(record["id"], metrics=summary)
         client.set_terminated(record["id"], record["status"])
 

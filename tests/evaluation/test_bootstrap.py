@@ -5,8 +5,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
-from ecg_temporal.evaluation.bootstrap import compare, draw, holm, replicate_metrics
-from ecg_temporal.evaluation.metrics import multilabel_metrics
+from ecg_temporal.evaluation.bootstrap import (
+    class_differences,
+    differences,
+    draw,
+    figures,
+    holm,
+    intervals,
+    order_effect,
+    resample,
+)
+from ecg_temporal.evaluation.metrics import average_precision, nanmean
 
 
 def random_case(seed, records, classes, seeds=1, decimals=1):
@@ -29,19 +38,26 @@ def test_draws_are_resamples_of_the_records():
 def test_every_metric_equals_that_of_the_resample_taken_for_real(seed, records, classes, decimals):
     labels, probabilities = random_case(seed, records, classes, seeds=2, decimals=decimals)
     draws = draw(records, 4, seed)
-    found = replicate_metrics(labels, probabilities, draws)
+    decisions = probabilities >= 0.5
+    sample = resample(labels, probabilities, decisions, draws)
+    common = labels.sum(axis=0) >= 10
     for replicate in range(4):
         rows = np.repeat(np.arange(records), draws[:, replicate].astype(int))
-        each = [multilabel_metrics(labels[rows], p[rows]) for p in probabilities]
-        for name, values in found.items():
+        seeds = list(zip(probabilities, decisions, strict=True))
+        each = [figures(labels[rows], p[rows], d[rows]) for p, d in seeds]
+        precision = np.mean([average_precision(labels[rows], p[rows]) for p, _ in seeds], axis=0)
+        np.testing.assert_allclose(sample.class_replicates[:, replicate], precision, atol=1e-9)
+        for name, values in sample.replicates.items():
             expected = np.mean([e[name] for e in each])
+            if name == "macro_auprc_common":  # which classes are common is decided on all records
+                expected = nanmean(precision[common])
             assert values[replicate] == pytest.approx(expected, abs=1e-9, nan_ok=True), name
 
 
 def test_ranking_metrics_equal_scikit_learn_with_sample_weights():
     labels, probabilities = random_case(1, 300, 5, decimals=2)
     draws = draw(300, 20, 0)
-    found = replicate_metrics(labels, probabilities, draws)
+    found = resample(labels, probabilities, probabilities >= 0.5, draws).replicates
     for k in range(20):
         weights, scores = draws[:, k], probabilities[0]
         ap = sk.average_precision_score(labels, scores, average="macro", sample_weight=weights)
@@ -53,13 +69,44 @@ def test_ranking_metrics_equal_scikit_learn_with_sample_weights():
 def test_the_same_predictions_differ_by_nothing_and_better_ones_by_something():
     labels, noise = random_case(3, 400, 4, decimals=8)
     better = 0.5 * noise + 0.5 * labels
-    table = compare(labels, {"a": noise, "same": noise, "better": better}, "a", draw(400, 300, 0))
-    rows = table.set_index(["architecture", "metric"])
+    draws = draw(400, 300, 0)
+    scores = {"a": noise, "same": noise, "better": better}
+    samples = {name: resample(labels, s, s >= 0.5, draws) for name, s in scores.items()}
+    rows = differences(samples, "a").set_index(["architecture", "metric"])
     same, gain = rows.loc[("same", "macro_auprc")], rows.loc[("better", "macro_auprc")]
-    assert (same["difference"], same["difference_low"], same["difference_high"], same["p"]) == (0, 0, 0, 1)
-    assert gain["difference_low"] > 0.2 and gain["p_holm"] < 0.05
-    assert rows.loc[("a", "macro_auprc"), ["difference", "p", "p_holm"]].isna().all()
+    assert (same["difference"], same["low"], same["high"], same["p"]) == (0, 0, 0, 1)
+    assert gain["low"] > 0.2 and gain["p_holm"] < 0.05
+    assert "a" not in rows.index.get_level_values("architecture")
+    table = intervals(samples)
     assert (table["low"] <= table["value"]).all() and (table["value"] <= table["high"]).all()
+    classes = class_differences(samples, "a", list("wxyz")).set_index(["architecture", "subclass"])
+    assert (classes.loc["better", "low"] > 0).all() and (classes.loc["same", "difference"] == 0).all()
+    assert (classes["undefined"] == 0).all()
+
+
+def test_a_class_that_resamples_miss_is_undefined_as_often_as_they_do():
+    labels, noise = random_case(4, 200, 2)
+    labels[:, 1] = 0
+    labels[7, 1] = 1
+    draws = draw(200, 4000, 0)
+    samples = {name: resample(labels, noise, noise >= 0.5, draws) for name in "ab"}
+    undefined = class_differences(samples, "a", ["common", "rare"]).set_index("subclass")["undefined"]
+    assert undefined["common"] == 0
+    assert undefined["rare"] == (draws[7] == 0).mean() == pytest.approx(np.exp(-1), abs=0.03)
+
+
+def test_the_order_effect_is_the_change_under_permutation_averaged_over_permutations():
+    labels, noise = random_case(5, 300, 3, seeds=2, decimals=8)
+    good = 0.5 * noise + 0.5 * labels
+    draws = draw(300, 200, 0)
+    sample = resample(labels, good, good >= 0.5, draws)
+    effect = order_effect(labels, sample, np.stack([noise, good], axis=1), draws)
+    worse = np.mean([average_precision(labels, s).mean() for s in noise])
+    assert effect["permuted"] == pytest.approx((worse + effect["intact"]) / 2)
+    assert effect["low"] < effect["difference"] < effect["high"] < 0
+    unchanged = order_effect(labels, sample, np.stack([good] * 3, axis=1), draws)
+    assert unchanged["difference"] == pytest.approx(0, abs=1e-12)
+    assert unchanged["low"] == pytest.approx(0, abs=1e-12)
 
 
 def test_the_interval_covers_the_truth_about_as_often_as_it_says():
@@ -68,9 +115,8 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says():
     for _ in range(200):  # accuracy of a coin with a bias of 0.7
         labels = np.ones((120, 1), np.uint8)
         scores = (rng.random((1, 120, 1)) < 0.7).astype(float)
-        values = replicate_metrics(labels, scores, draw(120, 200, int(rng.integers(2**31))))[
-            "subset_accuracy"
-        ]
+        draws = draw(120, 200, int(rng.integers(2**31)))
+        values = resample(labels, scores, scores >= 0.5, draws).replicates["subset_accuracy"]
         low, high = np.quantile(values, [0.025, 0.975])
         covered += low <= 0.7 <= high
     assert 0.88 <= covered / 200 <= 0.99

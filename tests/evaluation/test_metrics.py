@@ -11,7 +11,6 @@ from ecg_temporal.evaluation.metrics import (
     roc_auc,
     thresholded_metrics,
 )
-from ecg_temporal.evaluation.summary import by_class, headline
 from ecg_temporal.evaluation.trivial import trivial_lines
 
 
@@ -92,20 +91,6 @@ def test_shapes_that_do_not_fit_are_refused(labels, scores):
 def test_nan_predictions_are_refused():
     with pytest.raises(ValueError, match="NaN"):
         roc_auc(np.ones((2, 1)), np.array([[0.1], [np.nan]]))
-
-
-def test_the_headline_is_the_mean_over_seeds(rng):
-    labels = (rng.random((50, 5)) < 0.3).astype(np.uint8)
-    probabilities = rng.random((3, 50, 5))
-    found = headline(labels, probabilities)
-    each = [multilabel_metrics(labels, p) for p in probabilities]
-    assert found["micro_f1"] == pytest.approx(np.mean([e["micro_f1"] for e in each]))
-    assert found["micro_f1_std"] == pytest.approx(np.std([e["micro_f1"] for e in each], ddof=1))
-    assert headline(labels, probabilities[:1])["micro_f1_std"] is None
-    assert len(found) + 1 <= 12  # with `parameters`: small enough for `dvc metrics diff`
-    table = by_class(list("abcde"), labels, probabilities)
-    assert table["positives"].tolist() == labels.sum(axis=0).tolist()
-    assert table["average_precision"].mean() == pytest.approx(found["macro_auprc"])
 
 
 def test_trivial_lines(rng):

@@ -4,68 +4,106 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ecg_temporal.evaluation.bootstrap import compare, draw
-from ecg_temporal.evaluation.settings import BootstrapSettings
+from ecg_temporal.evaluation.predictions import SPLITS, Predictions
+from ecg_temporal.evaluation.settings import BootstrapSettings, ProbeSettings
+from ecg_temporal.evaluation.summary import by_class, by_rule, by_seed, headline
+from ecg_temporal.evaluation.trivial import trivial_lines
+from ecg_temporal.evaluation.verdict import Verdict
 from ecg_temporal.models.settings import ArchitectureSettings
-from ecg_temporal.reporting.figures import class_heat_map, differences, learning_curves, score_against_size
+from ecg_temporal.reporting import figures
+from ecg_temporal.reporting.findings import find
 from ecg_temporal.reporting.page import SYNTHETIC, comparison_page
-from ecg_temporal.reporting.results import read_results
-from ecg_temporal.reporting.tables import METRICS, comparison, describe, markdown
-from ecg_temporal.reporting.tables import differences as difference_table
+from ecg_temporal.reporting.results import read_probes, read_results
+from ecg_temporal.reporting.tables import comparison, describe, differences, markdown, sentence
 from ecg_temporal.training.settings import TrainSettings
 
 ARCHITECTURES = {
     "cnn": ArchitectureSettings(rnn="none", learning_rate=0.1),
+    "cnn_bilstm": ArchitectureSettings(rnn="bilstm", learning_rate=0.1),
     "cnn_mixed": ArchitectureSettings(rnn="bilstm+gru", learning_rate=0.1),
+    "model": ArchitectureSettings(rnn="gru", learning_rate=0.1),
 }
-TRIVIAL = {"nothing": dict.fromkeys(METRICS, 0.0)}
+NOISE = {"cnn": 2.0, "cnn_bilstm": 0.6, "cnn_mixed": 0.5, "model": 3.0, "removed": 1.0}
+CLASSES = ["AMI", "NORM", "PMI"]
+SEEDS = [0, 1]
+BOOTSTRAP = BootstrapSettings(replicates=200, seed=0, reference="cnn")
+PROBES = ProbeSettings(permutations=2, seconds=[1, 5], seed=0)
+COST = {
+    "training_step_bytes": 10_000_000,
+    "training_step_records": 8,
+    "latency_ms": 2.5,
+    "latency_hardware": "a machine",
+    "multiply_accumulates": 61_000_000,
+    "receptive_field_samples": 185,
+    "training_seconds": 600.0,
+    "training_hardware": ["a machine"],
+}
 
 
-@pytest.fixture
-def metrics(tmp_path):
-    for folder in ("per_class", "history"):
-        (tmp_path / folder).mkdir()
-    for k, name in enumerate([*ARCHITECTURES, "removed"]):
-        figures = {
-            **dict.fromkeys(METRICS, 0.5 + 0.1 * k),
-            "macro_auprc_std": 0.01,
-            "parameters": 1000 * (k + 1),
+@pytest.fixture(scope="module")
+def case(tmp_path_factory):
+    """Results of a made-up comparison on disk, with predictions that are better the less noise they have."""
+    folder = tmp_path_factory.mktemp("results")
+    rng = np.random.default_rng(0)
+    labels = {split: (rng.random((300, 3)) < [0.4, 0.5, 0.01]).astype(np.uint8) for split in SPLITS}
+    labels["test"][0, 2] = 1
+    found = {}
+    for k, (name, noise) in enumerate(NOISE.items()):
+        logits = {s: 3.0 * y - 2 + noise * rng.normal(size=(2, *y.shape)) for s, y in labels.items()}
+        logits = {split: x.astype(np.float32) for split, x in logits.items()}
+        predictions = Predictions(logits, dict.fromkeys(SPLITS, np.arange(300)))
+        seeds = by_seed(SEEDS, labels, predictions, "half")
+        tables = {
+            "seeds": seeds,
+            "rules": by_rule(labels, predictions),
+            "per_class": by_class(CLASSES, labels, predictions),
+            "history": pd.DataFrame(
+                {"epoch": [1, 2], "train_loss": [0.3, 0.2], "macro_auprc": 0.4, "seed": 0}
+            ),
         }
-        figures["micro_f1_std"] = None
-        (tmp_path / f"{name}.json").write_text(json.dumps(figures))
-        pd.DataFrame(
-            {
-                "subclass": ["NORM", "AMI"],
-                "positives": [9, 0],
-                "average_precision": [0.5, np.nan],
-                "roc_auc": 0.5,
-            }
-        ).to_csv(tmp_path / "per_class" / f"{name}.csv", index=False)
-        pd.DataFrame(
-            {"epoch": [1, 2], "train_loss": [0.3, 0.2], "macro_auprc": [0.1, 0.4], "seed": 0}
-        ).to_csv(tmp_path / "history" / f"{name}.csv", index=False)
-    return tmp_path
+        for kind, table in tables.items():
+            (folder / "metrics" / kind).mkdir(parents=True, exist_ok=True)
+            table.to_csv(folder / "metrics" / kind / f"{name}.csv", index=False)
+        figures_of_it = headline(seeds, labels, predictions, "half", 1000 * (k + 1))
+        (folder / "metrics" / f"{name}.json").write_text(json.dumps(figures_of_it))
+        (folder / "probes" / name).mkdir(parents=True)
+        test = logits["test"]
+        worse = test if name == "cnn" else test + rng.normal(size=test.shape).astype(np.float32)
+        arrays = {"order": np.stack([worse] * 2, axis=1), "context": np.stack([worse] * 2, axis=1)}
+        np.savez(folder / "probes" / name / "logits.npz", **arrays)
+        (folder / "probes" / name / "cost.json").write_text(json.dumps(COST))
+        found[name] = predictions
+    del found["removed"]
+    results = read_results(folder / "metrics", list(ARCHITECTURES))
+    probes = read_probes(folder / "probes", list(ARCHITECTURES))
+    findings = find(ARCHITECTURES, CLASSES, labels, found, probes, results, "half", BOOTSTRAP, PROBES)
+    return folder, labels, results, findings
 
 
-def test_results_are_those_of_params_not_of_whatever_lies_there(metrics):
-    results = read_results(metrics, list(ARCHITECTURES))
-    assert list(results.headline.index) == ["cnn", "cnn_mixed"]
-    assert set(results.per_class["architecture"]) == {"cnn", "cnn_mixed"}
+def test_results_are_those_of_params_not_of_whatever_lies_there(case):
+    folder, _, results, _ = case
+    assert list(results.headline.index) == list(ARCHITECTURES)
+    assert set(results.per_class["architecture"]) == set(ARCHITECTURES)
     with pytest.raises(ValueError, match="no results of 'new'"):
-        read_results(metrics, ["cnn", "new"])
+        read_results(folder / "metrics", ["cnn", "new"])
+    with pytest.raises(ValueError, match="no probes of 'new'"):
+        read_probes(folder / "probes", ["new"])
 
 
-def test_the_table_has_every_architecture_beside_the_trivial_lines_and_the_paper(metrics):
-    table = comparison(read_results(metrics, list(ARCHITECTURES)), ARCHITECTURES, TRIVIAL, True)
-    assert table["name"].tolist() == ["cnn", "cnn_mixed", "nothing", "arXiv:2601.18830"]
-    assert table.set_index("name").loc["cnn_mixed", "parameters"] == 2000
-    text = markdown(table)
-    lines = text.splitlines()
+def test_the_table_has_every_architecture_beside_the_trivial_lines_and_the_paper(case):
+    _, labels, results, _ = case
+    trivial = trivial_lines(CLASSES, labels["test"])
+    table = comparison(results, ARCHITECTURES, trivial, True)
+    assert table["name"].tolist() == [*ARCHITECTURES, "nothing", "always NORM", "arXiv:2601.18830"]
+    rows = table.set_index("name")
+    assert rows.loc["cnn_bilstm", "parameters"] == 2000
+    seeds = results.seeds.query("architecture == 'cnn' and split == 'test'")["micro_f1"]
+    assert rows.loc["cnn", "micro_f1_std"] == pytest.approx(seeds.std(ddof=1))
+    lines = markdown(table).splitlines()
     assert len({len(line) for line in lines}) == 1  # aligned as plain text too
-    wide = next(line for line in lines if "cnn_mixed" in line)
-    narrow = next(line for line in lines if line.startswith("| cnn "))
-    assert "**0.6000 ± 0.0100**" in wide and "2,000" in wide and "**" in narrow  # cnn: lowest Hamming loss
-    assert narrow.count("**") == 2 and "0.3379" not in text
+    best = next(line for line in lines if "cnn_mixed" in line)
+    assert best.count("**") == 10 and " ± " in best and "3,000" in best
+    assert not any("**" in line for line in lines if "cnn_mixed" not in line)
 
 
 @pytest.mark.parametrize(
@@ -81,31 +119,98 @@ def test_architectures_are_described_in_words(settings, text):
     assert describe(ArchitectureSettings(learning_rate=0.1, **settings)) == text
 
 
-def test_every_figure_draws_and_synthetic_data_says_so(metrics, splits, tmp_path):
-    results = read_results(metrics, list(ARCHITECTURES))
-    table = comparison(results, ARCHITECTURES, TRIVIAL, True)
-    labels = splits["test"].labels
-    rng = np.random.default_rng(0)
-    probabilities = {"cnn": rng.random((1, *labels.shape)), "cnn_mixed": labels[None] * 0.9}
-    intervals = compare(labels, probabilities, "cnn", draw(len(labels), 100, 0))
-    for figure in (
-        differences(intervals, ARCHITECTURES, "cnn", SYNTHETIC),
-        score_against_size(table, ARCHITECTURES, SYNTHETIC),
-        learning_curves(results.history, ARCHITECTURES, SYNTHETIC),
-        class_heat_map(results.per_class, list(ARCHITECTURES), SYNTHETIC),
-    ):
+def test_the_findings_say_what_was_put_into_the_data(case):
+    _, labels, results, findings = case
+    assert findings.best == "cnn_mixed" and findings.recurrent == "cnn_mixed"
+    assert findings.verdict.least in ("cnn_bilstm", "cnn_mixed")  # cnn is measurably worse
+    worse = findings.from_best.set_index(["architecture", "metric"]).loc[("cnn", "macro_auprc")]
+    assert worse["high"] < 0 and worse["p_holm"] < 0.05
+    assert findings.order.loc["cnn", "difference"] == pytest.approx(0, abs=1e-9)
+    assert findings.order.loc["cnn_bilstm", "high"] < 0
+    assert findings.context.loc["cnn", 10.0] == pytest.approx(results.headline.loc["cnn", "macro_auprc"])
+    assert list(findings.context.columns) == [1, 5, 10]
+    rare = findings.classes.set_index(["architecture", "subclass"]).loc[("cnn_bilstm", "PMI")]
+    assert rare["undefined"] > 0
+    no_label = ~labels["test"].any(axis=1)
+    assert no_label.any()
+    assert (findings.labelled["subset_accuracy"] != results.headline["subset_accuracy"]).any()
+
+
+def test_the_verdict_reads_as_a_sentence():
+    values = pd.Series({"cnn": 0.5, "cnn_bilstm": 0.52})
+    enough = Verdict("macro_auprc", "cnn_bilstm", "cnn", -0.02, -0.05, 0.01)
+    text = sentence(enough, values, ARCHITECTURES)
+    assert text.startswith(
+        "**No recurrent layer is needed**: cnn has a macro-AUPRC of 0.5000, the best, cnn_bilstm"
+    )
+    assert "-0.0200 [-0.0500, +0.0100]" in text
+    alone = Verdict("macro_auprc", "cnn_bilstm", "cnn_bilstm", 0, 0, 0)
+    assert sentence(alone, values, ARCHITECTURES).startswith("**cnn_bilstm (BiLSTM(128)) is the least")
+
+
+def test_every_figure_draws_and_synthetic_data_says_so(case, splits, tmp_path):
+    _, labels, results, findings = case
+    table = comparison(results, ARCHITECTURES, trivial_lines(CLASSES, labels["test"]), True)
+    models = table.set_index("name")
+    scores, spread = models["macro_auprc"], models["macro_auprc_std"]
+    drawn = (
+        figures.differences(findings.from_reference, ARCHITECTURES, "cnn", SYNTHETIC),
+        figures.score_against_size(table, ARCHITECTURES, SYNTHETIC),
+        figures.depth(findings.intervals, ARCHITECTURES, spread, SYNTHETIC),
+        figures.time_probes(findings.order, findings.context, ARCHITECTURES, SYNTHETIC),
+        figures.class_forest(findings.classes, results.per_class, "cnn_mixed", "cnn", SYNTHETIC),
+        figures.class_heat_map(results.per_class, list(ARCHITECTURES), SYNTHETIC),
+        figures.reliability(findings.reliability, "cnn_mixed", SYNTHETIC),
+        figures.pareto(findings.cost, scores, ARCHITECTURES, SYNTHETIC),
+        figures.learning_curves(results.history, ARCHITECTURES, SYNTHETIC),
+    )
+    for figure in drawn:
         assert SYNTHETIC in figure.get_suptitle()
         figure.savefig(tmp_path / "f.png")
         assert (tmp_path / "f.png").stat().st_size > 5000
     settings = TrainSettings(
-        epochs=2, seeds=[0], batch_size=4, weight_decay=0, gradient_clip=1, device="cpu", precision="fp32"
+        epochs=2,
+        seeds=SEEDS,
+        batch_size=4,
+        crop_seconds=5,
+        weight_decay=0,
+        gradient_clip=1,
+        device="cpu",
+        precision="fp32",
     )
-    bootstrap = BootstrapSettings(replicates=100, seed=0, reference="cnn")
-    about = splits["test"].description
-    skipped, flat = {"7": "r7.dat: no such file"}, {"9": ["V3"]}
-    page = comparison_page(table, intervals, bootstrap, about, 40, settings, ["figures/a.png"], skipped, flat)
-    assert "record 7 was left out: r7.dat: no such file" in page
-    assert "record 9 has a constant lead: V3" in page
-    rows = difference_table(intervals, list(ARCHITECTURES)).splitlines()
-    assert len(rows) == 3 and "**+" in rows[2]  # better, and surely so
-    assert SYNTHETIC in page and "](figures/a.png)" in page and "one seed" in page
+    page = comparison_page(
+        table,
+        results,
+        findings,
+        ARCHITECTURES,
+        splits["test"].description,
+        300,
+        "half",
+        settings,
+        BOOTSTRAP,
+        PROBES,
+        ["figures/a.png"],
+        {"7": "r7.dat: no such file"},
+        {"9": ["V3"]},
+    )
+    for part in (
+        SYNTHETIC,
+        "](figures/a.png)",
+        "record 7 was left out: r7.dat: no such file",
+        "record 9 has a constant lead: V3",
+        "Ensemble of the seeds",
+        "One frame of the trunk sees 1.85 s",
+        "## Overfitting",
+    ):
+        assert part in page, part
+    rows = differences(findings.from_reference, list(ARCHITECTURES)).splitlines()
+    assert len(rows) == 5 and "**+" in rows[2]  # better, and surely so
+    for block in page.split("\n\n"):
+        if block.startswith("|"):
+            assert len({line.count("|") for line in block.splitlines()}) == 1
+
+
+def test_nothing_cheaper_beats_what_is_on_the_pareto_front():
+    cost = pd.Series({"a": 1, "b": 2, "c": 3, "d": 3, "e": 4})
+    score = pd.Series({"a": 0.5, "b": 0.4, "c": 0.6, "d": 0.7, "e": 0.7})
+    assert figures.pareto_front(cost, score) == ["a", "d"]

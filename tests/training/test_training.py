@@ -17,14 +17,21 @@ CPU = torch.device("cpu")
 FP32 = Hardware(CPU, "fp32")
 TRUNK = TrunkSettings(channels=[8, 8], kernel_size=3, stem_kernel_size=5, dropout=0.3)
 SETTINGS = TrainSettings(
-    epochs=3, seeds=[0], batch_size=64, weight_decay=0.01, gradient_clip=1.0, device="cpu", precision="fp32"
+    epochs=3,
+    seeds=[0],
+    batch_size=64,
+    crop_seconds=5,
+    weight_decay=0.01,
+    gradient_clip=1.0,
+    device="cpu",
+    precision="fp32",
 )
 
 
 def spec(split, rnn="gru"):
     architecture = ArchitectureSettings(rnn=rnn, hidden=8, learning_rate=0.01)
     about = split.description
-    return ModelSpec(about.classes, about.leads, about.sampling_rate_hz, TRUNK, architecture)
+    return ModelSpec(about.classes, about.leads, about.sampling_rate_hz, 500, TRUNK, architecture)
 
 
 def fit(splits, seed=0, resume=None, on_epoch=lambda row, state: None, settings=SETTINGS):
@@ -82,7 +89,7 @@ def test_the_loss_falls_and_the_best_epoch_is_kept(splits):
     best = max(history, key=lambda row: row["macro_auprc"])
     model = spec(splits["train"]).build()
     model.load_state_dict(weights)
-    logits = predict_logits(model, Batches(splits["validation"], 64, FP32))
+    logits = predict_logits(model, Batches(splits["validation"], 64, FP32), 500)
     loss = torch.nn.functional.binary_cross_entropy_with_logits(
         torch.from_numpy(logits), torch.from_numpy(splits["validation"].labels).float()
     )
@@ -103,7 +110,7 @@ def test_batches_shuffle_every_record_once_and_differ_by_epoch(splits):
     signals = np.zeros((n, 12, 10), np.int16)
     signals[:, 0, 0] = np.arange(n)
     batches = Batches(dataclasses.replace(splits["train"], signals=signals), 50, FP32)
-    epochs = [torch.cat([x[:, 0, 0] for x, _ in batches.shuffled(0, epoch)]).tolist() for epoch in (1, 2)]
+    epochs = [torch.cat([x[:, 0, 0] for x, _ in batches.shuffled(0, epoch, 10)]).tolist() for epoch in (1, 2)]
     for epoch in epochs:
         assert len(set(epoch)) == len(epoch) == n // 50 * 50
     assert epochs[0] != epochs[1]
@@ -116,7 +123,7 @@ def test_batches_shuffle_every_record_once_and_differ_by_epoch(splits):
 
 def test_labels_travel_with_their_signals(splits):
     split = splits["train"]
-    for signals, labels in Batches(split, 50, FP32).shuffled(3, 1):
+    for signals, labels in Batches(split, 50, FP32).shuffled(3, 1, 1000):
         row = int(np.flatnonzero((split.signals == signals[0].numpy()).all(axis=(1, 2)))[0])
         assert labels[0].tolist() == split.labels[row].tolist()
 

@@ -5,15 +5,23 @@ draws per record, the same for every architecture, so that what they share cance
 resampled for real: each metric is computed with the draws as weights, for all replicates at once.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from ecg_temporal.evaluation.metrics import multilabel_metrics
+from ecg_temporal.evaluation.metrics import average_precision, nanmean, roc_auc, thresholded_metrics
 
+Labels = NDArray[np.uint8]
+Scores = NDArray[np.floating]
+Decisions = NDArray[np.bool_]
 Draws = NDArray[np.float32]
 Array = NDArray[np.float64]
+
+COMMON = 10
+"""A class with fewer positive records moves macro-AUPRC by hundredths: `macro_auprc_common` leaves it out."""
 
 
 def draw(records: int, replicates: int, seed: int) -> Draws:
@@ -23,70 +31,144 @@ def draw(records: int, replicates: int, seed: int) -> Draws:
     return rng.multinomial(records, shares, size=replicates).T.astype(np.float32, order="C")
 
 
-def replicate_metrics(
-    labels: NDArray[np.uint8], probabilities: NDArray[np.floating], draws: Draws, threshold: float = 0.5
-) -> dict[str, Array]:
-    """Return each figure of `multilabel_metrics` in every replicate, the mean over seeds.
+@dataclass(frozen=True)
+class Sample:
+    """The figures of one architecture and their replicates, each the mean over seeds.
+
+    Attributes
+    ----------
+    value : dict of str to float
+        On the records as they are: the figures of `figures`.
+    replicates : dict of str to float64 array [replicates]
+        The same in every resample.
+    by_class, class_replicates : float64 arrays [classes] and [classes, replicates]
+        Average precision; NaN where a class has no positive record.
+
+    """
+
+    value: dict[str, float]
+    replicates: dict[str, Array]
+    by_class: Array
+    class_replicates: Array
+
+
+def resample(labels: Labels, scores: Scores, decisions: Decisions, draws: Draws) -> Sample:
+    """Return the figures of an architecture in every replicate.
 
     Parameters
     ----------
     labels : uint8 array [records, classes]
-    probabilities : float array [seeds, records, classes]
+    scores : float array [seeds, records, classes]
+        Anything that ranks: logits or probabilities.
+    decisions : bool array [seeds, records, classes]
     draws : float32 array [records, replicates]
         As `draw` gives them.
-    threshold : float
 
     Returns
     -------
-    dict of str to float64 array [replicates]
-        A class without a positive draw is NaN there and left out of the macro mean, as in
-        `multilabel_metrics`.
+    Sample
+        A class without a positive draw is NaN there and left out of the macro mean.
 
     """
-    seeds = [_one_seed(labels.astype(bool), scores, draws, threshold) for scores in probabilities]
-    return {name: np.mean([figures[name] for figures in seeds], axis=0) for name in seeds[0]}
+    truth = labels.astype(bool)
+    seeds = [_one_seed(truth, s, d, draws) for s, d in zip(scores, decisions, strict=True)]
+    points = [figures(labels, s, d) for s, d in zip(scores, decisions, strict=True)]
+    return Sample(
+        value={name: float(np.mean([point[name] for point in points])) for name in points[0]},
+        replicates={name: np.mean([seed[name] for seed, _ in seeds], axis=0) for name in seeds[0][0]},
+        by_class=np.mean([average_precision(labels, s) for s in scores], axis=0),
+        class_replicates=np.mean([precision for _, precision in seeds], axis=0),
+    )
 
 
-def compare(
-    labels: NDArray[np.uint8], probabilities: dict[str, NDArray[np.floating]], reference: str, draws: Draws
-) -> pd.DataFrame:
-    """Return a row per architecture and metric, with 95% intervals, also of the difference from `reference`.
+def figures(labels: Labels, scores: Scores, decisions: Decisions) -> dict[str, float]:
+    """Return the headline figures of one seed, all arrays [records, classes].
 
-    Columns: architecture, metric, value, low, high, difference, difference_low, difference_high, p and
-    p_holm. `p` is two-sided, twice the share of replicates on the smaller side of no difference and no
-    smaller than two in `replicates` + 1; `p_holm` is corrected for the number of architectures that are set
-    against the reference on that metric (Holm, 1979). The reference has no difference from itself.
+    macro_auprc, macro_auprc_common (of classes with COMMON positive records or more), macro_auroc and the
+    metrics of `thresholded_metrics`.
     """
-    replicates = {name: replicate_metrics(labels, p, draws) for name, p in probabilities.items()}
-    values = {
-        name: pd.DataFrame([multilabel_metrics(labels, scores) for scores in p]).mean()
-        for name, p in probabilities.items()
+    precision = average_precision(labels, scores)
+    return {
+        "macro_auprc": nanmean(precision),
+        "macro_auprc_common": nanmean(precision[labels.sum(axis=0) >= COMMON]),
+        "macro_auroc": nanmean(roc_auc(labels, scores)),
+        **thresholded_metrics(labels, decisions),
     }
+
+
+def intervals(samples: dict[str, Sample]) -> pd.DataFrame:
+    """Return value and 95% interval (low, high) by architecture and metric."""
     rows = []
-    for name, figures in replicates.items():
-        for metric, sample in figures.items():
-            low, high = np.nanquantile(sample, [0.025, 0.975])
-            row = {
-                "architecture": name,
-                "metric": metric,
-                "value": values[name][metric],
-                "low": low,
-                "high": high,
-            }
-            if name != reference:
-                change = sample - replicates[reference][metric]
-                low, high = np.nanquantile(change, [0.025, 0.975])
-                smaller = min((change <= 0).sum(), (change >= 0).sum()) + 1
-                row |= {
-                    "difference": values[name][metric] - values[reference][metric],
-                    "difference_low": low,
-                    "difference_high": high,
-                    "p": min(1.0, 2 * smaller / (len(change) + 1)),
-                }
-            rows.append(row)
-    table = pd.DataFrame(rows)
+    for name, sample in samples.items():
+        for metric, replicates in sample.replicates.items():
+            low, high = _interval(replicates)
+            rows.append((name, metric, sample.value[metric], low, high))
+    return pd.DataFrame(rows, columns=["architecture", "metric", "value", "low", "high"])
+
+
+def differences(samples: dict[str, Sample], against: str) -> pd.DataFrame:
+    """Return the difference of each architecture from `against` by metric, with its 95% interval.
+
+    Columns: architecture, metric, against, difference, low, high, p and p_holm. `p` is two-sided, twice the
+    share of replicates on the smaller side of no difference and no smaller than two in `replicates` + 1;
+    `p_holm` is corrected for the number of architectures that are set against it on that metric (Holm, 1979).
+    """
+    rows = []
+    for name, sample in samples.items():
+        for metric, replicates in sample.replicates.items() if name != against else ():
+            change = replicates - samples[against].replicates[metric]
+            low, high = _interval(change)
+            smaller = min((change <= 0).sum(), (change >= 0).sum()) + 1
+            difference = sample.value[metric] - samples[against].value[metric]
+            p = min(1.0, 2 * smaller / (len(change) + 1))
+            rows.append((name, metric, against, difference, low, high, p))
+    columns = ["architecture", "metric", "against", "difference", "low", "high", "p"]
+    table = pd.DataFrame(rows, columns=columns)
     table["p_holm"] = table.groupby("metric")["p"].transform(holm)
     return table
+
+
+def class_differences(samples: dict[str, Sample], against: str, classes: list[str]) -> pd.DataFrame:
+    """Return the difference in average precision from `against` by architecture and class.
+
+    Columns: architecture, subclass, difference, low, high and undefined, the share of replicates in which the
+    class has no positive record.
+    """
+    rows = []
+    for name, sample in samples.items():
+        if name != against:
+            changes = sample.class_replicates - samples[against].class_replicates
+            for k, subclass in enumerate(classes):
+                low, high = _interval(changes[k])
+                difference = sample.by_class[k] - samples[against].by_class[k]
+                rows.append((name, subclass, difference, low, high, np.isnan(changes[k]).mean()))
+    return pd.DataFrame(rows, columns=["architecture", "subclass", "difference", "low", "high", "undefined"])
+
+
+def order_effect(labels: Labels, sample: Sample, permuted: Scores, draws: Draws) -> dict[str, float]:
+    """Return macro-AUPRC as it is and with permuted frames, and the difference with its 95% interval.
+
+    Parameters
+    ----------
+    labels : uint8 array [records, classes]
+    sample : Sample
+        Of the same architecture and draws.
+    permuted : float array [seeds, permutations, records, classes]
+    draws : float32 array [records, replicates]
+
+    Returns
+    -------
+    dict
+        intact, permuted, difference, low and high.
+
+    """
+    truth = labels.astype(bool)
+    flat = permuted.reshape(-1, *labels.shape)
+    replicates = np.mean([_macro(_rankings(truth, scores, draws)[0]) for scores in flat], axis=0)
+    value = float(np.mean([nanmean(average_precision(labels, scores)) for scores in flat]))
+    low, high = _interval(replicates - sample.replicates["macro_auprc"])
+    intact = sample.value["macro_auprc"]
+    return {"intact": intact, "permuted": value, "difference": value - intact, "low": low, "high": high}
 
 
 def holm(p: pd.Series) -> pd.Series:
@@ -96,10 +178,16 @@ def holm(p: pd.Series) -> pd.Series:
     return steps.cummax().clip(upper=1.0).reindex(p.index)
 
 
+def _interval(replicates: Array) -> tuple[float, float]:
+    if np.isnan(replicates).all():
+        return float("nan"), float("nan")
+    low, high = np.nanquantile(replicates, [0.025, 0.975])
+    return float(low), float(high)
+
+
 def _one_seed(
-    truth: NDArray[np.bool_], scores: NDArray[np.floating], draws: Draws, threshold: float
-) -> dict[str, Array]:
-    guess = scores >= threshold
+    truth: NDArray[np.bool_], scores: Scores, guess: Decisions, draws: Draws
+) -> tuple[dict[str, Array], Array]:
     total = draws.sum(axis=0, dtype=np.float64)
     # Draws are small whole numbers: float32 products and sums of them are exact up to 2^24.
     hits = _weigh(truth & guess, draws)
@@ -107,11 +195,10 @@ def _one_seed(
     with np.errstate(invalid="ignore", divide="ignore"):
         f1 = 2 * hits / both
         micro = 2 * hits.sum(axis=0) / both.sum(axis=0)
-    precision, area = np.empty(hits.shape), np.empty(hits.shape)
-    for k in range(truth.shape[1]):
-        precision[k], area[k] = _ranking(truth[:, k], scores[:, k], draws)
+    precision, area = _rankings(truth, scores, draws)
     return {
         "macro_auprc": _macro(precision),
+        "macro_auprc_common": _macro(precision[truth.sum(axis=0) >= COMMON]),
         "macro_auroc": _macro(area),
         "micro_f1": micro,
         "macro_f1": _macro(f1),
@@ -119,12 +206,19 @@ def _one_seed(
         / total
         / truth.shape[1],
         "subset_accuracy": _weigh((truth == guess).all(axis=1, keepdims=True), draws)[0] / total,
-    }
+    }, precision
 
 
 def _weigh(values: NDArray[np.generic], draws: Draws) -> Array:
     """Return the drawn sum of each column of `values` [records, columns]: [columns, replicates]."""
     return np.asarray(values.T.astype(np.float32) @ draws, np.float64)
+
+
+def _rankings(truth: NDArray[np.bool_], scores: Scores, draws: Draws) -> tuple[Array, Array]:
+    """Return average precision and ROC AUC, each [classes, replicates]."""
+    found = [_ranking(truth[:, k], scores[:, k], draws) for k in range(truth.shape[1])]
+    precision, area = zip(*found, strict=True)
+    return np.stack(precision), np.stack(area)
 
 
 def _ranking(truth: NDArray[np.bool_], scores: NDArray[np.floating], draws: Draws) -> tuple[Array, Array]:

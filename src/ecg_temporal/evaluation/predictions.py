@@ -1,4 +1,4 @@
-"""Predicted probabilities of every seed of an architecture, on the two folds that training does not fit."""
+"""Logits of every seed of an architecture: validation fold, test fold, and a part of the training folds."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,21 +8,36 @@ from numpy.typing import NDArray
 
 from ecg_temporal import files
 
+SPLITS = ("train", "validation", "test")
+TRAIN_STEP = 8
+"""Of the training folds every eighth record is predicted: enough to see how well they were fitted."""
+
 
 @dataclass(frozen=True)
 class Predictions:
-    """Probabilities, float32 [seeds, records, classes], and the ids of the records, int64 [records]."""
+    """Logits float32 [seeds, records, classes], and the ids of the records int64 [records], by split."""
 
-    validation: NDArray[np.float32]
-    validation_ecg_id: NDArray[np.int64]
-    test: NDArray[np.float32]
-    test_ecg_id: NDArray[np.int64]
+    logits: dict[str, NDArray[np.float32]]
+    ecg_id: dict[str, NDArray[np.int64]]
+
+    def ensemble(self, split: str) -> NDArray[np.float32]:
+        """Return the mean over seeds, [records, classes]."""
+        return np.asarray(self.logits[split].mean(axis=0), np.float32)
+
+
+def rows(split: str, records: int) -> slice:
+    """Return which records of a split are predicted."""
+    return slice(0, records, TRAIN_STEP if split == "train" else 1)
 
 
 def write_predictions(path: Path, predictions: Predictions) -> None:
-    """Write a .npz file with the fields of `predictions`."""
+    """Write a .npz file with the arrays of `predictions`."""
+    arrays: dict[str, NDArray[np.generic]] = {}
+    for split in SPLITS:
+        arrays[split] = predictions.logits[split]
+        arrays[f"{split}_ecg_id"] = predictions.ecg_id[split]
     with files.replacing_file(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, **vars(predictions))
+        np.savez(file, allow_pickle=False, **arrays)
 
 
 def read_predictions(path: Path) -> Predictions:
@@ -34,6 +49,9 @@ def read_predictions(path: Path) -> Predictions:
     """
     try:
         with np.load(path) as arrays:
-            return Predictions(**{name: arrays[name] for name in arrays.files})
-    except (OSError, ValueError, TypeError) as error:
-        raise ValueError(f"{path} is not a file of predictions ({error}); run `dvc repro evaluate`") from None
+            return Predictions(
+                {split: arrays[split] for split in SPLITS},
+                {split: arrays[f"{split}_ecg_id"] for split in SPLITS},
+            )
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise ValueError(f"{path} is not a file of predictions ({error}); run `dvc repro predict`") from None

@@ -1,10 +1,29 @@
-"""The section `bootstrap` of params.yaml."""
+"""The sections `decision`, `probes` and `bootstrap` of params.yaml."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from ecg_temporal.settings import Settings
+
+THRESHOLDS = ("half", "platt", "f1", "micro_f1")
+RULES = (*THRESHOLDS, *(f"{name}+likeliest" for name in THRESHOLDS))
+"""Names of the decision rules; evaluation/decisions.py says what each does."""
+
+
+class DecisionSettings(Settings):
+    """How probabilities become decisions; `rule` is the one of the headline figures."""
+
+    rule: Literal[
+        "half",
+        "platt",
+        "f1",
+        "micro_f1",
+        "half+likeliest",
+        "platt+likeliest",
+        "f1+likeliest",
+        "micro_f1+likeliest",
+    ]
 
 
 class BootstrapSettings(Settings):
@@ -13,3 +32,11 @@ class BootstrapSettings(Settings):
     replicates: Annotated[int, Field(ge=100, le=1_000_000)]
     seed: Annotated[int, Field(ge=0, lt=2**32)]
     reference: str
+
+
+class ProbeSettings(Settings):
+    """What is taken away from trained models: see evaluation/probes.py."""
+
+    permutations: Annotated[int, Field(ge=1, le=100)]
+    seconds: Annotated[list[Annotated[float, Field(ge=0.1)]], Field(min_length=1)]
+    seed: Annotated[int, Field(ge=0, lt=2**32)]

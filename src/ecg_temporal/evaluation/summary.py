@@ -1,50 +1,103 @@
-"""The figures of one architecture: the headline over its seeds, and each class by itself."""
-
-import statistics
+"""The figures of one architecture: the headline over its seeds, and each seed, rule and class by itself."""
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ecg_temporal.evaluation.metrics import average_precision, multilabel_metrics, roc_auc
+from ecg_temporal.evaluation.bootstrap import figures
+from ecg_temporal.evaluation.calibration import brier_score, expected_calibration_error
+from ecg_temporal.evaluation.decisions import DecisionRule, cross_validate, fit_rule
+from ecg_temporal.evaluation.metrics import average_precision, roc_auc, thresholded_metrics
+from ecg_temporal.evaluation.predictions import SPLITS, Predictions
+from ecg_temporal.evaluation.settings import RULES
 
-PAPER_METRICS = ("macro_auprc", "micro_f1", "hamming_loss", "subset_accuracy")
+HEADLINE = ("macro_auprc", "macro_auroc", "micro_f1", "hamming_loss", "subset_accuracy")
+THRESHOLDED = ("micro_f1", "hamming_loss", "subset_accuracy")
+PAPER_METRICS = ("macro_auprc", *THRESHOLDED)
 """The four that arXiv:2601.18830 reports."""
 
+Labels = dict[str, NDArray[np.uint8]]
+"""Labels [records, classes] by split, of the records that were predicted."""
 
-def headline(labels: NDArray[np.uint8], probabilities: NDArray[np.floating]) -> dict[str, float | None]:
-    """Return the figures of metrics/<architecture>.json.
 
-    Parameters
-    ----------
-    labels : uint8 array [records, classes]
-    probabilities : float array [seeds, records, classes]
+def fit_rules(labels: Labels, predictions: Predictions, rule: str) -> list[DecisionRule]:
+    """Return the rule of each seed, learned on the validation fold."""
+    return [fit_rule(rule, labels["validation"], logits) for logits in predictions.logits["validation"]]
 
-    Returns
-    -------
-    dict
-        The mean over seeds of each figure of `multilabel_metrics`, and as NAME_std the standard deviation
-        over seeds (ddof 1) of PAPER_METRICS, None with a single seed.
 
+def by_seed(seeds: list[int], labels: Labels, predictions: Predictions, rule: str) -> pd.DataFrame:
+    """Return a row per seed and split: seed, split, loss (cross-entropy) and `figures` under `rule`."""
+    rules = fit_rules(labels, predictions, rule)
+    rows = []
+    for k, (seed, fitted) in enumerate(zip(seeds, rules, strict=True)):
+        for split in SPLITS:
+            logits = predictions.logits[split][k]
+            loss = np.mean(np.logaddexp(0, logits.astype(np.float64)) - labels[split] * logits)
+            decided = figures(labels[split], logits, fitted.decide(logits))
+            rows.append({"seed": seed, "split": split, "loss": loss, **decided})
+    return pd.DataFrame(rows)
+
+
+def headline(
+    seeds: pd.DataFrame, labels: Labels, predictions: Predictions, rule: str, parameters: int
+) -> dict[str, float]:
+    """Return the figures of metrics/<architecture>.json, all of the test fold.
+
+    HEADLINE under `rule`, the mean over seeds of `by_seed`'s table; THRESHOLDED at 0.5 as NAME_at_half; and
+    HEADLINE of the seeds' ensemble, whose logits are averaged, under the rule that is learned on its own
+    validation logits, as ensemble_NAME.
     """
-    seeds = [multilabel_metrics(labels, of_seed) for of_seed in probabilities]
-    figures: dict[str, float | None] = {
-        name: statistics.fmean(values[name] for values in seeds) for name in seeds[0]
-    }
-    for name in PAPER_METRICS:
-        figures[f"{name}_std"] = statistics.stdev(v[name] for v in seeds) if len(seeds) > 1 else None
-    return figures
+    test = seeds[seeds["split"] == "test"]
+    found = {name: float(test[name].mean()) for name in HEADLINE}
+    at_half = [thresholded_metrics(labels["test"], logits >= 0) for logits in predictions.logits["test"]]
+    found |= {f"{name}_at_half": float(np.mean([v[name] for v in at_half])) for name in THRESHOLDED}
+    fitted = fit_rule(rule, labels["validation"], predictions.ensemble("validation"))
+    logits = predictions.ensemble("test")
+    ensemble = figures(labels["test"], logits, fitted.decide(logits))
+    found |= {f"ensemble_{name}": ensemble[name] for name in HEADLINE}
+    return {name: float(value) for name, value in found.items()} | {"parameters": parameters}
 
 
-def by_class(
-    classes: list[str], labels: NDArray[np.uint8], probabilities: NDArray[np.floating]
-) -> pd.DataFrame:
+def by_rule(labels: Labels, predictions: Predictions) -> pd.DataFrame:
+    """Return a row per rule and fold, the mean over seeds.
+
+    Columns: rule, fold, `thresholded_metrics`, calibration_error (classwise) and brier_score. On the
+    validation fold every rule decides on records that it was not learned from, so that the headline rule can
+    be chosen there; calibration is measured on the test fold alone.
+    """
+    parts = []
+    for validation, test in zip(predictions.logits["validation"], predictions.logits["test"], strict=True):
+        parts.append(cross_validate(labels["validation"], validation).assign(fold="validation"))
+        for name in RULES:
+            rule = fit_rule(name, labels["validation"], validation)
+            probabilities = rule.probabilities(test)
+            row = {
+                "rule": name,
+                "fold": "test",
+                **thresholded_metrics(labels["test"], rule.decide(test)),
+                "calibration_error": expected_calibration_error(labels["test"], probabilities),
+                "brier_score": brier_score(labels["test"], probabilities),
+            }
+            parts.append(pd.DataFrame([row]))
+    table = pd.concat(parts, ignore_index=True)
+    return table.groupby(["fold", "rule"], sort=False).mean().reset_index()
+
+
+def by_class(classes: list[str], labels: Labels, predictions: Predictions) -> pd.DataFrame:
     """Return a row per class: subclass, positives, and the mean over seeds of both ranking metrics."""
+    truth, seeds = labels["test"], predictions.logits["test"]
     return pd.DataFrame(
         {
             "subclass": classes,
-            "positives": labels.sum(axis=0, dtype=int),
-            "average_precision": np.mean([average_precision(labels, p) for p in probabilities], axis=0),
-            "roc_auc": np.mean([roc_auc(labels, p) for p in probabilities], axis=0),
+            "positives": truth.sum(axis=0, dtype=int),
+            "average_precision": np.mean([average_precision(truth, s) for s in seeds], axis=0),
+            "roc_auc": np.mean([roc_auc(truth, s) for s in seeds], axis=0),
         }
+    )
+
+
+def probabilities(predictions: Predictions, rules: list[DecisionRule]) -> NDArray[np.float64]:
+    """Return the calibrated probabilities of the test fold, [seeds, records, classes]."""
+    return np.stack(
+        [rule.probabilities(logits) for rule, logits in zip(rules, predictions.logits["test"], strict=True)]
     )

@@ -52,8 +52,16 @@ class ECGClassifier(nn.Module):
 
     def forward(self, signals: Tensor) -> Tensor:
         """Return logits [batch, classes] of signals [batch, leads, samples] in microvolts, any dtype."""
-        x = (signals.float() - self.mean) / self.scale
-        x = self.temporal(self.trunk(x))
+        return self.classify(self.frames(signals))
+
+    def frames(self, signals: Tensor) -> Tensor:
+        """Return the trunk's frames [batch, features, frames] of signals in microvolts."""
+        frames: Tensor = self.trunk((signals.float() - self.mean) / self.scale)
+        return frames
+
+    def classify(self, frames: Tensor) -> Tensor:
+        """Return the logits of the trunk's frames: what an architecture makes of their order."""
+        x = self.temporal(frames)
         x = torch.cat([x.mean(dim=2), x.amax(dim=2)], dim=1)
         logits: Tensor = self.linear(self.dropout(x))
         return logits

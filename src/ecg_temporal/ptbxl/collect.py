@@ -11,7 +11,8 @@ from tqdm import tqdm
 
 from ecg_temporal.ptbxl import raw
 from ecg_temporal.ptbxl.download import VERSION
-from ecg_temporal.ptbxl.waveforms import LEADS, SAMPLING_RATE, RecordError, read_record
+from ecg_temporal.ptbxl.settings import SAMPLING_RATE
+from ecg_temporal.ptbxl.waveforms import LEADS, RecordError, read_record
 
 
 def collect(

@@ -8,6 +8,9 @@ from ecg_temporal.settings import Settings
 
 Dataset = Literal["ptbxl", "synthetic"]
 
+SAMPLING_RATE = 100
+"""Hz, of every record once it is fetched."""
+
 
 class FetchSettings(Settings):
     """What happens to a record that can't be used: `fail` stops, `skip` leaves it out and says so."""

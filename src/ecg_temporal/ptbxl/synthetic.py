@@ -15,8 +15,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ecg_temporal.ptbxl import raw
-from ecg_temporal.ptbxl.settings import SyntheticSettings
-from ecg_temporal.ptbxl.waveforms import LEADS, SAMPLES, SAMPLING_RATE
+from ecg_temporal.ptbxl.settings import SAMPLING_RATE, SyntheticSettings
+from ecg_temporal.ptbxl.waveforms import LEADS, SAMPLES
 
 Array = NDArray[np.float32]
 

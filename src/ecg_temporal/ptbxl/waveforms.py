@@ -14,9 +14,9 @@ import wfdb
 from numpy.typing import NDArray
 from scipy.signal import resample_poly
 
+from ecg_temporal.ptbxl.settings import SAMPLING_RATE
+
 LEADS = ("I", "II", "III", "AVR", "AVL", "AVF", "V1", "V2", "V3", "V4", "V5", "V6")
-SAMPLING_RATE = 100
-"""Hz."""
 SAMPLES = 1000
 """Samples of a record: ten seconds."""
 

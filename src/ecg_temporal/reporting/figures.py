@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from matplotlib.transforms import Bbox
 
+from ecg_temporal.evaluation.verdict import amount
 from ecg_temporal.models.settings import ArchitectureSettings
 from ecg_temporal.reporting.tables import METRICS, PAPER
 
@@ -32,6 +33,14 @@ FAMILIES = {
     "mixed": ("#E69F00", "P"),
 }
 DASHES = ("-", "--", ":", "-.")
+# Columns of Findings.cost: their label, and the unit that it is shown in.
+COSTS = {
+    "parameters": ("parameters, millions", 1e6),
+    "multiply_accumulates": ("multiply–accumulates, millions", 1e6),
+    "latency_ms": ("latency of one record, ms", 1),
+    "training_seconds": ("training of a seed, minutes", 60),
+    "training_step_bytes": ("memory of a training step, MB", 1e6),
+}
 
 
 def family(settings: ArchitectureSettings) -> str:
@@ -119,19 +128,19 @@ def learning_curves(
 
 
 def differences(
-    intervals: pd.DataFrame, architectures: dict[str, ArchitectureSettings], reference: str, note: str
+    table: pd.DataFrame, architectures: dict[str, ArchitectureSettings], reference: str, note: str
 ) -> Figure:
     """Draw each architecture's difference from the reference with its 95% interval, a panel per metric."""
     with mpl.rc_context(STYLE):
         names = [name for name in architectures if name != reference]
         figure = Figure(figsize=(11, 1.8 + 0.26 * len(names)), layout="constrained")
         panels = figure.subplots(1, len(PAPER), sharey=True)
-        table = intervals.set_index(["metric", "architecture"]).to_dict("index")
+        cells = table.set_index(["metric", "architecture"]).to_dict("index")
         for axes, metric in zip(panels, PAPER, strict=True):
             for place, name in enumerate(names):
-                row = table[metric, name]
+                row = cells[metric, name]
                 color, marker = FAMILIES[family(architectures[name])]
-                axes.plot([row["difference_low"], row["difference_high"]], [place, place], color=color)
+                axes.plot([row["low"], row["high"]], [place, place], color=color)
                 axes.plot(row["difference"], place, color=color, marker=marker)
             axes.axvline(0, color="black", linewidth=0.8)
             axes.set(xlabel=METRICS[metric])
@@ -140,6 +149,168 @@ def differences(
         panels[0].invert_yaxis()
         _title(figure, f"Difference from {reference}, 95% intervals of a paired bootstrap, test fold", note)
         return figure
+
+
+def depth(
+    intervals: pd.DataFrame, architectures: dict[str, ArchitectureSettings], spread: pd.Series, note: str
+) -> Figure:
+    """Draw macro-AUPRC against the number of recurrent layers, a line per kind of cell.
+
+    Thin bars are 95% intervals of the test fold, thick ones the standard deviation over seeds (`spread`).
+    """
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(8, 4.6), layout="constrained")
+        axes = figure.subplots()
+        rows = intervals[intervals["metric"] == "macro_auprc"].set_index("architecture")
+        kinds: dict[str, list[tuple[int, str]]] = {}
+        for name, settings in architectures.items():
+            kinds.setdefault(family(settings), []).append((amount(settings)[0], name))
+        plain = [name for _, name in kinds.get("no recurrence", []) if architectures[name].widen == 1]
+        for k, (kind, members) in enumerate(kinds.items()):
+            color, marker = FAMILIES[kind]
+            start = [(0, plain[0])] if plain and kind != "no recurrence" else []
+            line = sorted([*start, *members])
+            shift = 0.04 * (k - len(kinds) / 2)
+            x = [layers + shift for layers, _ in line]
+            names = [name for _, name in line]
+            value = rows.loc[names, "value"].to_numpy()
+            if kind == "no recurrence":
+                x = [shift + 0.1 * place for place in range(len(names))]
+            joined = "none" if kind in ("no recurrence", "mixed") else "-"
+            axes.plot(x, value, color=color, marker=marker, linestyle=joined, linewidth=1.2, label=kind)
+            shown = slice(1 if start else 0, None)
+            for place, name in list(zip(x, names, strict=True))[shown]:
+                axes.plot([place] * 2, rows.loc[name, ["low", "high"]], color=color, linewidth=0.8)
+                if not pd.isna(spread.get(name)):
+                    middle = rows.loc[name, "value"]
+                    both = [middle - spread[name], middle + spread[name]]
+                    axes.plot([place] * 2, both, color=color, linewidth=4, alpha=0.45, solid_capstyle="butt")
+        axes.xaxis.set_major_locator(mpl.ticker.MaxNLocator(integer=True))
+        axes.set(xlabel="recurrent layers", ylabel="macro-AUPRC, test fold")
+        axes.legend(frameon=False, fontsize=8, ncols=3)
+        _title(
+            figure, "Depth and direction (thin: 95% interval of the test fold, thick: ± SD over seeds)", note
+        )
+        return figure
+
+
+def time_probes(
+    order: pd.DataFrame, context: pd.DataFrame, architectures: dict[str, ArchitectureSettings], note: str
+) -> Figure:
+    """Draw what permuting the frames costs, and macro-AUPRC against the seconds that a model is given."""
+    with mpl.rc_context(STYLE):
+        names = list(architectures)
+        figure = Figure(figsize=(11, 2 + 0.24 * len(names)), layout="constrained")
+        left, right = figure.subplots(1, 2)
+        for place, name in enumerate(names):
+            color, marker = FAMILIES[family(architectures[name])]
+            row = order.loc[name]
+            left.plot([row["low"], row["high"]], [place, place], color=color)
+            left.plot(row["difference"], place, color=color, marker=marker)
+            dashes = DASHES[max(0, amount(architectures[name])[0] - 1) % len(DASHES)]
+            curve = context.loc[name]
+            right.plot(
+                curve.index,
+                curve,
+                color=color,
+                marker=marker,
+                linestyle=dashes,
+                markersize=4,
+                linewidth=1.2,
+                label=name,
+            )
+        left.axvline(0, color="black", linewidth=0.8)
+        left.set_yticks(range(len(names)), names)
+        left.invert_yaxis()
+        left.set(xlabel="change of macro-AUPRC when frames are permuted")
+        right.set(xlabel="seconds of signal", ylabel="macro-AUPRC, test fold", xscale="log")
+        right.set_xticks(list(context.columns), [f"{seconds:g}" for seconds in context.columns])
+        right.minorticks_off()
+        figure.legend(
+            *right.get_legend_handles_labels(), loc="outside right center", frameon=False, fontsize=8
+        )
+        _title(figure, "Order and context: what the models make of time", note)
+        return figure
+
+
+def class_forest(
+    classes: pd.DataFrame, per_class: pd.DataFrame, architecture: str, reference: str, note: str
+) -> Figure:
+    """Draw the difference in average precision by diagnosis, commonest first, with 95% intervals."""
+    with mpl.rc_context(STYLE):
+        positives = per_class.drop_duplicates("subclass").set_index("subclass")["positives"]
+        rows = classes[classes["architecture"] == architecture].set_index("subclass")
+        rows = rows.loc[positives.sort_values(ascending=False, kind="stable").index]
+        figure = Figure(figsize=(7.5, 1.6 + 0.24 * len(rows)), layout="constrained")
+        axes = figure.subplots()
+        cells: Any = rows.to_dict("records")
+        for place, row in enumerate(cells):
+            color = "#D55E00" if row["high"] < 0 else "#0072B2" if row["low"] > 0 else "#666666"
+            axes.plot([row["low"], row["high"]], [place, place], color=color)
+            axes.plot(row["difference"], place, color=color, marker="o", markersize=5)
+        axes.axvline(0, color="black", linewidth=0.8)
+        axes.set_yticks(range(len(rows)), [f"{name} ({positives[name]})" for name in rows.index])
+        axes.invert_yaxis()
+        axes.set(
+            xlabel=f"average precision of {architecture} minus that of {reference}",
+            ylabel="diagnostic subclass (positive test records)",
+        )
+        _title(figure, "Which diagnoses gain or lose, 95% intervals", note)
+        return figure
+
+
+def reliability(curves: dict[str, Any], architecture: str, note: str) -> Figure:
+    """Draw the reliability diagram of an architecture, as trained and calibrated."""
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(6, 5), layout="constrained")
+        axes = figure.subplots()
+        axes.plot([0, 1], [0, 1], color="black", linewidth=0.8, linestyle="--")
+        for (label, (mean, share, count)), color, marker in zip(
+            curves.items(), ("#666666", "#0072B2"), "so", strict=True
+        ):
+            axes.plot(mean, share, color=color, linewidth=1.2, label=label)
+            axes.scatter(mean, share, 8 + 14 * np.log10(count), color=color, marker=marker)
+        axes.set(xlabel="predicted probability", ylabel="share of positive decisions", aspect="equal")
+        axes.legend(frameon=False)
+        _title(figure, f"Calibration of {architecture}, all classes, test fold", note)
+        return figure
+
+
+def pareto(
+    cost: pd.DataFrame, scores: pd.Series, architectures: dict[str, ArchitectureSettings], note: str
+) -> Figure:
+    """Draw macro-AUPRC against each cost, with the front of those that nothing cheaper beats."""
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(13, 3.6), layout="constrained")
+        panels = figure.subplots(1, len(COSTS), sharey=True)
+        for axes, (column, (label, unit)) in zip(panels, COSTS.items(), strict=True):
+            spent = cost[column] / unit
+            for name, settings in architectures.items():
+                color, marker = FAMILIES[family(settings)]
+                axes.plot(spent[name], scores[name], color=color, marker=marker, linestyle="none")
+            front = pareto_front(spent, scores)
+            axes.step(spent[front], scores[front], where="post", color="black", linewidth=0.9, linestyle="--")
+            for name in front:
+                axes.annotate(
+                    name, (spent[name], scores[name]), (3, 4), textcoords="offset points", fontsize=7
+                )
+            axes.set(xlabel=label)
+            axes.margins(x=0.15, y=0.12)
+        panels[0].set(ylabel="macro-AUPRC, test fold")
+        _title(figure, "What it costs (dashed: nothing cheaper scores higher)", note)
+        return figure
+
+
+def pareto_front(cost: pd.Series, scores: pd.Series) -> list[str]:
+    """Return the names that no other beats at the same cost or less, cheapest first."""
+    front: list[str] = []
+    order = pd.DataFrame({"cost": cost, "score": scores}).sort_values(
+        ["cost", "score"], ascending=[True, False]
+    )
+    for name, row in order.iterrows():
+        if not front or row["score"] > scores[front[-1]]:
+            front.append(str(name))
+    return front
 
 
 def class_heat_map(per_class: pd.DataFrame, names: list[str], note: str) -> Figure:

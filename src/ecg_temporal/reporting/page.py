@@ -2,28 +2,52 @@
 
 import pandas as pd
 
-from ecg_temporal.evaluation.settings import BootstrapSettings
-from ecg_temporal.reporting.tables import differences, markdown
+from ecg_temporal.evaluation.settings import BootstrapSettings, ProbeSettings
+from ecg_temporal.evaluation.summary import THRESHOLDED
+from ecg_temporal.models.settings import ArchitectureSettings
+from ecg_temporal.reporting.findings import CANDIDATE, VERDICT_METRIC, Findings
+from ecg_temporal.reporting.results import Results
+from ecg_temporal.reporting.tables import (
+    METRICS,
+    aligned,
+    class_table,
+    differences,
+    figure_table,
+    markdown,
+    sentence,
+)
 from ecg_temporal.store import Description
 from ecg_temporal.training.settings import TrainSettings
 
 SYNTHETIC = "SYNTHETIC DATA: these figures say only that the code runs"
+RULE_METRICS = {
+    "micro_f1": "micro-F1 ↑",
+    "hamming_loss": "Hamming loss ↓",
+    "subset_accuracy": "subset accuracy ↑",
+    "macro_f1": "macro-F1 ↑",
+}
+CALIBRATION = {"calibration_error": "calibration error ↓", "brier_score": "Brier score ↓"}
 
 
 def comparison_page(
     table: pd.DataFrame,
-    intervals: pd.DataFrame,
-    bootstrap: BootstrapSettings,
+    results: Results,
+    findings: Findings,
+    architectures: dict[str, ArchitectureSettings],
     about: Description,
     records: int,
+    rule: str,
     settings: TrainSettings,
+    bootstrap: BootstrapSettings,
+    probes: ProbeSettings,
     figures: list[str],
     skipped: dict[str, str],
     flat_leads: dict[str, list[str]],
 ) -> str:
     """Return the page in Markdown.
 
-    `figures` are paths relative to it, `skipped` and `flat_leads` those of the raw dataset's manifest.
+    `table` is `tables.comparison`'s, `figures` are paths relative to the page, `skipped` and `flat_leads`
+    those of the raw dataset's manifest.
     """
     seeds = ", ".join(map(str, settings.seeds))
     spread = (
@@ -31,29 +55,172 @@ def comparison_page(
         if len(settings.seeds) > 1
         else "one seed, so the spread between seeds is not known"
     )
+    names = list(architectures)
+    models = table[table["kind"] == "architecture"].set_index("name")
     parts = [
         "# How much temporal modelling is enough?",
         f"> **{SYNTHETIC}.**" if about.synthetic else "",
-        f"{about.dataset}, test fold: {records:,} records, {len(about.classes)} diagnostic subclasses, "
-        f"threshold 0.5. Epochs: {settings.epochs}; seeds: {seeds} ({spread}). The epoch of each model was "
-        "chosen on the validation fold by macro-AUPRC.",
+        sentence(findings.verdict, models[VERDICT_METRIC], architectures)
+        + " The sentence is computed: of the architectures whose difference from the best in macro-AUPRC has "
+        "an interval that spans 0, the one with fewest recurrent layers, then directions, then parameters.",
+        f"{about.dataset}, test fold: {records:,} records, {len(about.classes)} diagnostic subclasses. "
+        f"Epochs: {settings.epochs}; seeds: {seeds} ({spread}). Decision rule: {rule}, learned on the "
+        "validation fold, where the epoch of each model was chosen, too, by macro-AUPRC.",
         markdown(table),
         "In bold the best architecture. *nothing* and *always NORM* are constant predictions. The paper's "
         "row is its abstract's; its layer sizes, loss, splits and thresholds are not known, so it is no "
         "like-for-like comparison."
         if not about.synthetic
         else "",
-        f"## Differences from {bootstrap.reference}",
-        "With 95% intervals of a paired bootstrap over the test records "
-        f"({bootstrap.replicates:,} replicates, seeds averaged within a replicate); in bold where Holm's "
-        "correction over the architectures leaves p < 0.05. They say how far the test fold can be trusted, "
-        "not how much another training would differ.",
-        differences(intervals, table.loc[table["kind"] == "architecture", "name"].tolist()),
+        _other_readings(models, findings),
+        _rules(results, names, rule),
+        _differences(findings, names, bootstrap),
+        _time(findings, names, probes, about.sampling_rate_hz),
+        f"## Which diagnoses gain or lose\n\n{findings.recurrent}, the best with recurrence, against "
+        f"{bootstrap.reference}: average precision on the test fold, with 95% intervals of the difference, "
+        "in bold where they leave out 0 (not corrected for their number). A class that no record of a "
+        "resample has is left out there; the last column says how often. The others: tables/classes.csv.\n\n"
+        + class_table(findings.classes, results.per_class, bootstrap.reference, findings.recurrent)
+        if findings.recurrent != bootstrap.reference
+        else "",
+        _cost(findings, models),
+        _gaps(findings),
         _data_section(skipped, flat_leads),
         "## Figures",
         *(f"![{path.rsplit('/', 1)[-1].removesuffix('.png').replace('_', ' ')}]({path})" for path in figures),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _other_readings(models: pd.DataFrame, findings: Findings) -> str:
+    ensemble = pd.DataFrame({name: models[f"ensemble_{name}"] for name in METRICS})
+    at_half = pd.DataFrame({name: models[f"{name}_at_half"] for name in THRESHOLDED})
+    return "\n\n".join(
+        [
+            "## The same, read otherwise",
+            "**Ensemble of the seeds**, whose logits are averaged:",
+            figure_table(ensemble),
+            "**Without the test records that have no label**, the same decisions, mean over seeds:",
+            figure_table(findings.labelled),
+            "**At a threshold of 0.5**, mean over seeds:",
+            figure_table(at_half, columns={name: METRICS[name] for name in THRESHOLDED}),
+        ]
+    )
+
+
+def _rules(results: Results, names: list[str], rule: str) -> str:
+    compared = results.rules[results.rules["architecture"].isin(set(names) - {CANDIDATE})]
+    means = compared.drop(columns="architecture").groupby(["fold", "rule"], sort=False).mean()
+    validation, test = (pd.DataFrame(means.xs(fold, level="fold")) for fold in ("validation", "test"))
+    return "\n\n".join(
+        [
+            "## Decision rules",
+            f"Every rule is learned on the validation fold alone; the figures above are under **{rule}** "
+            "(`decision.rule` in params.yaml). Mean over architectures and seeds. On the validation fold, "
+            "cross-validated in five parts, which is what the choice may look at:",
+            figure_table(validation, "rule", RULE_METRICS),
+            "On the test fold, with the calibration of the probabilities behind the decisions (classwise "
+            "expected calibration error in 15 bins, and Brier score):",
+            figure_table(test, "rule", RULE_METRICS | CALIBRATION),
+        ]
+    )
+
+
+def _differences(findings: Findings, names: list[str], bootstrap: BootstrapSettings) -> str:
+    parts = [
+        f"## Differences from {bootstrap.reference}",
+        "With 95% intervals of a paired bootstrap over the test records "
+        f"({bootstrap.replicates:,} replicates, seeds averaged within a replicate); in bold where Holm's "
+        "correction over the architectures leaves p < 0.05. They say how far the test fold can be trusted, "
+        "not how much another training would differ: that is the standard deviation over seeds above. "
+        "Classes with fewer than ten positive test records move macro-AUPRC by hundredths; the second column "
+        "leaves them out.",
+        differences(findings.from_reference, names),
+    ]
+    if findings.best != bootstrap.reference:
+        parts += [
+            f"## Differences from the best, {findings.best}",
+            "It was found on the same test fold, which flatters it a little.",
+            differences(findings.from_best, names),
+        ]
+    return "\n\n".join(parts)
+
+
+def _time(findings: Findings, names: list[str], probes: ProbeSettings, rate: int) -> str:
+    order = findings.order.loc[names]
+    rows = [["", "macro-AUPRC", "frames permuted", "difference"]]
+    for name, row in order.iterrows():
+        change = f"{row['difference']:+.4f} [{row['low']:+.4f}, {row['high']:+.4f}]"
+        sure = row["low"] > 0 or row["high"] < 0
+        rows.append(
+            [str(name), f"{row['intact']:.4f}", f"{row['permuted']:.4f}", f"**{change}**" if sure else change]
+        )
+    context = findings.context.loc[names]
+    lengths = {column: f"{column:g} s" for column in context.columns}
+    reach = int(findings.cost["receptive_field_samples"].iloc[0]) / rate
+    return "\n\n".join(
+        [
+            "## What the models make of time",
+            f"**Order.** One frame of the trunk sees {reach:.2f} s of signal. Here the frames of each piece "
+            f"are put into random order before the recurrent layers ({probes.permutations} orders, averaged; "
+            "95% intervals of the paired bootstrap). Without recurrence nothing can change.",
+            aligned(rows, text_columns=1),
+            "**Context.** macro-AUPRC of the same models on the middle of each record, and on all of it:",
+            figure_table(context, columns=lengths),
+        ]
+    )
+
+
+def _cost(findings: Findings, models: pd.DataFrame) -> str:
+    cost, score = findings.cost, models[VERDICT_METRIC].to_dict()
+    rows = [
+        [
+            "",
+            "macro-AUPRC",
+            "parameters",
+            "multiply–accumulates, M",
+            "latency, ms",
+            "training, min",
+            "step, MB",
+        ]
+    ]
+    for name, row in cost.iterrows():
+        rows.append(
+            [
+                str(name),
+                f"{score[name]:.4f}",
+                f"{row['parameters']:,.0f}",
+                f"{row['multiply_accumulates'] / 1e6:.1f}",
+                f"{row['latency_ms']:.1f}",
+                f"{row['training_seconds'] / 60:.1f}",
+                f"{row['training_step_bytes'] / 1e6:.0f}",
+            ]
+        )
+    trained = sorted({hardware for each in cost["training_hardware"] for hardware in each})
+    measured = sorted(set(cost["latency_hardware"]))
+    return "\n\n".join(
+        [
+            "## What it costs",
+            f"Trained on {'; '.join(trained)} (minutes a seed, as they were, other work on the machine "
+            f"included). Latency of one record of ten seconds on {'; '.join(measured)}, and what one "
+            "training step adds to the memory, in fp32.",
+            aligned(rows, text_columns=1),
+        ]
+    )
+
+
+def _gaps(findings: Findings) -> str:
+    gaps = findings.gaps
+    columns = {str(column): str(column).replace("macro_auprc", "macro-AUPRC") for column in gaps.columns}
+    rows = [["", *columns.values()]]
+    rows += [
+        [str(name), *(f"{value:.4f}" for value in row)]
+        for name, row in zip(gaps.index, gaps.to_numpy(), strict=True)
+    ]
+    return (
+        "## Overfitting\n\nBinary cross-entropy and macro-AUPRC of the finished models on an eighth of the "
+        "training folds, on the validation and on the test fold.\n\n" + aligned(rows, text_columns=1)
+    )
 
 
 def _data_section(skipped: dict[str, str], flat_leads: dict[str, list[str]]) -> str:

@@ -1,22 +1,38 @@
-"""All results of a comparison, read from metrics/ in the order of params.yaml."""
+"""All results of a comparison, read from metrics/ and probes/ in the order of params.yaml."""
 
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
+
+TABLES = ("per_class", "history", "seeds", "rules")
 
 
 @dataclass(frozen=True)
 class Results:
-    """Results by architecture: `headline` (a row each), `per_class` and `history` (long form).
+    """Results by architecture: `headline` (a row each) and the tables of TABLES in long form.
 
-    In `per_class` and `history` the column `architecture` says whose a row is.
+    In `per_class`, `history`, `seeds` and `rules` the column `architecture` says whose a row is.
     """
 
     headline: pd.DataFrame
     per_class: pd.DataFrame
     history: pd.DataFrame
+    seeds: pd.DataFrame
+    rules: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class Probes:
+    """Logits float32 of stages/probe.py by architecture, and what it measured of its cost."""
+
+    order: dict[str, NDArray[np.float32]]
+    context: dict[str, NDArray[np.float32]]
+    cost: dict[str, dict[str, Any]]
 
 
 def read_results(metrics: Path, names: list[str]) -> Results:
@@ -26,7 +42,8 @@ def read_results(metrics: Path, names: list[str]) -> Results:
         ValueError: a file is missing or damaged.
 
     """
-    headline, tables = {}, {"per_class": [], "history": []}  # type: ignore[var-annotated]
+    headline: dict[str, dict[str, float]] = {}
+    tables: dict[str, list[pd.DataFrame]] = {kind: [] for kind in TABLES}
     for name in names:
         try:
             headline[name] = json.loads((metrics / f"{name}.json").read_text(encoding="utf-8"))
@@ -36,4 +53,22 @@ def read_results(metrics: Path, names: list[str]) -> Results:
         except (OSError, ValueError) as error:
             raise ValueError(f"no results of {name!r} ({error}); run `dvc repro`") from None
     frame = pd.DataFrame.from_dict(headline, orient="index").astype(float).rename_axis("architecture")
-    return Results(frame, *(pd.concat(parts, ignore_index=True) for parts in tables.values()))
+    return Results(frame, **{kind: pd.concat(parts, ignore_index=True) for kind, parts in tables.items()})
+
+
+def read_probes(folder: Path, names: list[str]) -> Probes:
+    """Read what the probes of `names` found.
+
+    Raises:
+        ValueError: a file is missing or damaged.
+
+    """
+    probes = Probes({}, {}, {})
+    for name in names:
+        try:
+            with np.load(folder / name / "logits.npz") as arrays:
+                probes.order[name], probes.context[name] = arrays["order"], arrays["context"]
+            probes.cost[name] = json.loads((folder / name / "cost.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError, KeyError) as error:
+            raise ValueError(f"no probes of {name!r} ({error}); run `dvc repro`") from None
+    return probes

@@ -1,7 +1,11 @@
-"""The comparison as a table: architectures, trivial lines and the paper's row, in CSV and Markdown."""
+"""The comparison as tables: architectures beside trivial lines and the paper's row, in CSV and Markdown."""
+
+from collections.abc import Iterable
+from typing import Any
 
 import pandas as pd
 
+from ecg_temporal.evaluation.verdict import Verdict, amount
 from ecg_temporal.models.settings import ArchitectureSettings
 from ecg_temporal.reporting.results import Results
 
@@ -9,11 +13,10 @@ METRICS = {
     "macro_auprc": "macro-AUPRC ↑",
     "macro_auroc": "macro-AUROC ↑",
     "micro_f1": "micro-F1 ↑",
-    "macro_f1": "macro-F1 ↑",
     "hamming_loss": "Hamming loss ↓",
     "subset_accuracy": "subset accuracy ↑",
 }
-LOWER_IS_BETTER = ("hamming_loss",)
+LOWER_IS_BETTER = ("hamming_loss", "calibration_error", "brier_score")
 
 PAPER = {
     "macro_auprc": 0.4715,
@@ -41,12 +44,15 @@ def comparison(
 ) -> pd.DataFrame:
     """Return a row per architecture, then the trivial lines and, if `beside_paper`, the paper's row.
 
-    Columns: name, kind (architecture, trivial or paper), temporal, parameters, METRICS, and the standard
-    deviations over seeds; what is not known is missing.
+    Columns: name, kind (architecture, trivial or paper), temporal, parameters, METRICS, their standard
+    deviations over seeds as NAME_std, and what else metrics/<architecture>.json has; what is not known is
+    missing.
     """
-    rows = [
-        {"name": name, "kind": "architecture", "temporal": describe(settings)}
-        | {str(key): value for key, value in results.headline.loc[name].items()}
+    test = results.seeds[results.seeds["split"] == "test"]
+    spread = test.groupby("architecture")[list(METRICS)].std(ddof=1).add_suffix("_std")
+    found = results.headline.join(spread)
+    rows: list[dict[Any, Any]] = [
+        {"name": name, "kind": "architecture", "temporal": describe(settings), **found.loc[name].to_dict()}
         for name, settings in architectures.items()
     ]
     rows += [{"name": name, "kind": "trivial", **figures} for name, figures in trivial.items()]
@@ -54,29 +60,93 @@ def comparison(
         rows.append(
             {"name": "arXiv:2601.18830", "kind": "paper", "temporal": "BiLSTM, sizes not known", **PAPER}
         )
-    spreads = [column for column in map(str, results.headline) if column.endswith("_std")]
-    columns = ["name", "kind", "temporal", "parameters", *METRICS, *spreads]
-    return pd.DataFrame(rows).reindex(columns=columns).astype({"parameters": "Int64"})
+    first = ["name", "kind", "temporal", "parameters", *METRICS, *spread.columns]
+    rest = [str(column) for column in results.headline.columns if column not in first]
+    return pd.DataFrame(rows).reindex(columns=[*first, *rest]).astype({"parameters": "Int64"})
 
 
 def markdown(table: pd.DataFrame) -> str:
     """Return `comparison`'s table as Markdown, the best figure of the architectures in bold."""
-    models = table[table["kind"] == "architecture"]
-    rows = [["", "temporal part", "parameters", *METRICS.values()]]
-    for _, row in table.iterrows():
-        cells = []
-        for name in METRICS:
-            best = models[name].min() if name in LOWER_IS_BETTER else models[name].max()
-            text = _number(row[name], row.get(f"{name}_std"))
-            cells.append(f"**{text}**" if row["kind"] == "architecture" and row[name] == best else text)
-        size = "–" if pd.isna(row["parameters"]) else f"{row['parameters']:,}"
-        temporal = "–" if pd.isna(row["temporal"]) else row["temporal"]
-        rows.append([row["name"], temporal, size, *cells])
-    return _aligned(rows, text_columns=2)
+    about = [
+        [
+            row["name"],
+            "–" if pd.isna(row["temporal"]) else row["temporal"],
+            "–" if pd.isna(row["parameters"]) else f"{row['parameters']:,}",
+        ]
+        for _, row in table.iterrows()
+    ]
+    cells = _cells(table.set_index("name"), table["kind"].to_numpy() == "architecture")
+    rows = [[*left, *right] for left, right in zip(about, cells, strict=True)]
+    return aligned([["", "temporal part", "parameters", *METRICS.values()], *rows], text_columns=2)
 
 
-def _aligned(rows: list[list[str]], text_columns: int) -> str:
-    """Return a Markdown table that is aligned as plain text too; the columns after the first are numbers."""
+def figure_table(figures: pd.DataFrame, corner: str = "", columns: dict[str, str] | None = None) -> str:
+    """Return `figures`, a row per name, as Markdown with the best of each of `columns` (METRICS) in bold."""
+    columns = columns or METRICS
+    cells = _cells(figures, [True] * len(figures), columns)
+    rows = [[str(name), *row] for name, row in zip(figures.index, cells, strict=True)]
+    return aligned([[corner, *columns.values()], *rows], text_columns=1)
+
+
+def differences(table: pd.DataFrame, names: list[str]) -> str:
+    """Return `evaluation.bootstrap.differences` as Markdown, a row for each of `names` that is in it.
+
+    A cell is the difference with its 95% interval, in bold where Holm's p is below 0.05.
+    """
+    cells = table.set_index(["architecture", "metric"]).to_dict("index")
+    columns = {"macro_auprc_common": "macro-AUPRC, ≥ 10 positives ↑"}
+    columns = {"macro_auprc": METRICS["macro_auprc"], **columns, **METRICS}
+    rows = [["", *columns.values()]]
+    for name in names:
+        if (name, "micro_f1") in cells:
+            found = [cells[name, metric] for metric in columns]
+            rows.append([name, *(_difference(row, row["p_holm"] < 0.05) for row in found)])
+    return aligned(rows, text_columns=1)
+
+
+def class_table(classes: pd.DataFrame, per_class: pd.DataFrame, against: str, other: str) -> str:
+    """Return average precision by class of two architectures and their difference, commonest class first."""
+    value = per_class.set_index(["architecture", "subclass"])["average_precision"]
+    positives = per_class.drop_duplicates("subclass").set_index("subclass")["positives"]
+    found = classes[classes["architecture"] == other].set_index("subclass").to_dict("index")
+    rows = [["", "positives", against, other, "difference", "resamples without it"]]
+    for name in positives.sort_values(ascending=False, kind="stable").index:
+        row = found[name]
+        sure = row["low"] > 0 or row["high"] < 0
+        rows.append(
+            [
+                str(name),
+                str(positives[name]),
+                _number(value[against, name], None),
+                _number(value[other, name], None),
+                _difference(row, bold=sure),
+                f"{row['undefined']:.1%}" if row["undefined"] else "none",
+            ]
+        )
+    return aligned(rows, text_columns=1)
+
+
+def sentence(verdict: Verdict, values: pd.Series, architectures: dict[str, ArchitectureSettings]) -> str:
+    """Return the verdict in one sentence, in Markdown; `values` are those of its metric by name."""
+    metric = METRICS[verdict.metric].split()[0]
+    winner = f"{verdict.best} ({describe(architectures[verdict.best])})"
+    if verdict.least == verdict.best:
+        return (
+            f"**{winner} is the least that is enough**: it has the best {metric}, "
+            f"{values[verdict.best]:.4f}, and all with less temporal modelling are measurably worse."
+        )
+    least = architectures[verdict.least]
+    layers, _ = amount(least)
+    what = "No recurrent layer is needed" if layers == 0 else f"{describe(least)} is enough"
+    return (
+        f"**{what}**: {verdict.least} has a {metric} of {values[verdict.least]:.4f}, the best, {winner}, "
+        f"{values[verdict.best]:.4f}; the difference, {verdict.difference:+.4f} "
+        f"[{verdict.low:+.4f}, {verdict.high:+.4f}], is within its 95% interval."
+    )
+
+
+def aligned(rows: list[list[str]], text_columns: int) -> str:
+    """Return a Markdown table that is aligned as plain text too; after `text_columns` come numbers."""
     widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
     rule = ["-" * w if k < text_columns else "-" * (w - 1) + ":" for k, w in enumerate(widths)]
     lines = [
@@ -89,24 +159,25 @@ def _aligned(rows: list[list[str]], text_columns: int) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in [lines[0], rule, *lines[1:]])
 
 
-def differences(intervals: pd.DataFrame, names: list[str]) -> str:
-    """Return `evaluation.bootstrap.compare`'s differences from the reference as Markdown.
+def _cells(
+    figures: pd.DataFrame, compete: Iterable[bool], columns: Iterable[str] = tuple(METRICS)
+) -> list[list[str]]:
+    """Return the texts of `columns`, the best of the rows that `compete` in bold, with NAME_std beside it."""
+    competing = list(compete)
+    contest = figures[competing]
+    best = {name: contest[name].min() if name in LOWER_IS_BETTER else contest[name].max() for name in columns}
+    rows = []
+    for takes_part, (_, row) in zip(competing, figures.iterrows(), strict=True):
+        texts = {name: _number(row[name], row.get(f"{name}_std")) for name in best}
+        rows.append([f"**{t}**" if takes_part and row[n] == best[n] else t for n, t in texts.items()])
+    return rows
 
-    A cell is the difference with its 95% interval, in bold where Holm's p is below 0.05.
-    """
-    cells = intervals.dropna(subset="difference").set_index(["architecture", "metric"]).to_dict("index")
-    rows = [["", *METRICS.values()]]
-    for name in names:
-        if (name, "micro_f1") in cells:
-            texts = []
-            for metric in METRICS:
-                row = cells[name, metric]
-                text = (
-                    f"{row['difference']:+.4f} [{row['difference_low']:+.4f}, {row['difference_high']:+.4f}]"
-                )
-                texts.append(f"**{text}**" if row["p_holm"] < 0.05 else text)
-            rows.append([name, *texts])
-    return _aligned(rows, text_columns=1)
+
+def _difference(row: dict[Any, Any], bold: bool) -> str:
+    if pd.isna(row["difference"]):
+        return "–"
+    text = f"{row['difference']:+.4f} [{row['low']:+.4f}, {row['high']:+.4f}]"
+    return f"**{text}**" if bold else text
 
 
 def _number(value: float, spread: float | None) -> str:

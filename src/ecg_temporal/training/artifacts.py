@@ -23,11 +23,15 @@ TIMES = ("seconds", "records_per_second")
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """What it takes to build a model, and what its inputs and outputs mean."""
+    """What it takes to build a model, and what its inputs and outputs mean.
+
+    `samples` is the length of the pieces that it was trained on.
+    """
 
     classes: list[str]
     leads: list[str]
     sampling_rate_hz: int
+    samples: int
     trunk: TrunkSettings
     architecture: ArchitectureSettings
 

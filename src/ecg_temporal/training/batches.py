@@ -11,6 +11,16 @@ from ecg_temporal.store import Split
 from ecg_temporal.training.hardware import Hardware
 
 
+def pieces(signals: Tensor, samples: int) -> list[Tensor]:
+    """Return pieces of `samples` that cover signals [batch, leads, time], each half over the one before.
+
+    What a model was trained on in pieces it predicts in pieces, and the mean of them counts.
+    """
+    last = max(0, signals.shape[2] - samples)
+    starts = sorted({*range(0, last, max(1, samples // 2)), last})
+    return [signals[:, :, start : start + samples] for start in starts]
+
+
 class Batches:
     """The records of a split, on this process's device, in batches of which it takes its share.
 
@@ -40,16 +50,19 @@ class Batches:
             torch.from_numpy(np.array(split.signals)).to(device) if device.type == "cuda" else None
         )
 
-    def shuffled(self, seed: int, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield this process's share of the full batches of an epoch.
+    def shuffled(self, seed: int, epoch: int, samples: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield this process's share of the full batches of an epoch, of each record a random piece.
 
-        The order depends on `seed` and `epoch` alone. Signals are int16 [share, leads, samples], labels
+        Order and pieces depend on `seed` and `epoch` alone. Signals are int16 [share, leads, samples], labels
         float32 [share, classes]. The records left over when no full batch remains sit this epoch out.
         """
-        order = np.random.default_rng([seed, epoch]).permutation(self.records)
+        rng = np.random.default_rng([seed, epoch])
+        order = rng.permutation(self.records)
+        share = slice(self.hardware.rank, None, self.hardware.processes)
         for k in range(self.steps):
             rows = np.sort(order[k * self.batch_size : (k + 1) * self.batch_size])
-            yield self._take(rows[self.hardware.rank :: self.hardware.processes])
+            starts = rng.integers(0, self.samples - samples, self.batch_size, endpoint=True)
+            yield self._pieces(rows[share], starts[share], samples)
 
     def ordered(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield every record once, in the order of the split; the last batch may be smaller."""
@@ -57,9 +70,29 @@ class Batches:
             yield self._take(np.arange(start, min(start + self.batch_size, self.records)))
 
     @property
+    def samples(self) -> int:
+        """Length of a record."""
+        return int(self._array.shape[2])
+
+    @property
     def steps(self) -> int:
         """Full batches in an epoch."""
         return self.records // self.batch_size
+
+    def _pieces(
+        self, rows: NDArray[np.intp], starts: NDArray[np.int64], samples: int
+    ) -> tuple[Tensor, Tensor]:
+        index = torch.from_numpy(rows).to(self.hardware.device)
+        if self._on_device is not None:
+            place = torch.from_numpy(starts).to(self.hardware.device)[:, None] + torch.arange(
+                samples, device=self.hardware.device
+            )
+            whole = self._on_device[index]
+            pieces = whole.gather(2, place[:, None, :].expand(-1, whole.shape[1], -1))
+        else:
+            each = [self._array[row, :, k : k + samples] for row, k in zip(rows, starts, strict=True)]
+            pieces = torch.from_numpy(np.stack(each))
+        return pieces, self.labels[index]
 
     def _take(self, rows: NDArray[np.intp]) -> tuple[Tensor, Tensor]:
         index = torch.from_numpy(rows).to(self.hardware.device)

@@ -5,7 +5,9 @@ run: a run with other params, other data or other code never sees them, one insi
 """
 
 import hashlib
+import io
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +29,11 @@ def checkpoint_path(identity: dict[str, Any]) -> Path:
 
 def save(path: Path, state: dict[str, Any]) -> None:
     """Replace the checkpoint at `path` by `state`, whole or not at all."""
+    # Through a buffer, because torch.save hides the reason when a disk is full.
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
     with files.replacing_file(path) as temporary:
-        torch.save(state, temporary)
+        temporary.write_bytes(buffer.getbuffer())
 
 
 def load(path: Path, device: torch.device) -> dict[str, Any] | None:
@@ -37,3 +42,10 @@ def load(path: Path, device: torch.device) -> dict[str, Any] | None:
         return None
     state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
     return state
+
+
+def remove_old(path: Path, days: float = 30) -> None:
+    """Remove the checkpoints beside `path` that no training has touched for `days`."""
+    for other in path.parent.glob("*.pt"):
+        if other != path and time.time() - other.stat().st_mtime > days * 86_400:
+            other.unlink(missing_ok=True)

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from ecg_temporal.evaluation.metrics import multilabel_metrics
 from ecg_temporal.store import Split
-from ecg_temporal.training.batches import Batches
+from ecg_temporal.training.batches import Batches, pieces
 from ecg_temporal.training.distributed import mean_over_processes, parallel
 from ecg_temporal.training.hardware import Hardware
 from ecg_temporal.training.settings import TrainSettings
@@ -37,8 +37,8 @@ def train(
 ) -> tuple[dict[str, Tensor], list[dict[str, float]]]:
     """Train `model` and return the weights of its best epoch, with the history of all epochs.
 
-    An epoch's order and dropout depend on `seed` and its number alone, so that a run which was killed and
-    goes on from its checkpoint ends with the same weights (bit for bit on a CPU) as one that was not.
+    An epoch's order, pieces and dropout depend on `seed` and its number alone, so that a run which was killed
+    and goes on from its checkpoint ends with the same weights (bit for bit on a CPU) as one that was not.
 
     Parameters
     ----------
@@ -73,6 +73,7 @@ def train(
     """
     batches = Batches(train_split, settings.batch_size, hardware)
     validation = Batches(validation_split, 4 * settings.batch_size, replace(hardware, rank=0, processes=1))
+    samples = round(settings.crop_seconds * train_split.description.sampling_rate_hz)
     total_steps = settings.epochs * batches.steps
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=learning_rate, weight_decay=settings.weight_decay, fused=True
@@ -102,7 +103,7 @@ def train(
             start = time.perf_counter()
             model.train()
             losses = torch.zeros(batches.steps, device=hardware.device)
-            for step, (signals, labels) in enumerate(batches.shuffled(seed, epoch)):
+            for step, (signals, labels) in enumerate(batches.shuffled(seed, epoch, samples)):
                 with hardware.autocast():
                     logits = net(signals)
                 loss = F.binary_cross_entropy_with_logits(logits.float(), labels)
@@ -122,7 +123,7 @@ def train(
             if not hardware.is_main:
                 continue
             row = {"epoch": epoch, "learning_rate": rate, "train_loss": float(values.mean())}
-            row |= evaluate(model, validation, validation_split)
+            row |= evaluate(model, validation, validation_split, samples)
             row |= {"seconds": seconds, "records_per_second": batches.steps * batches.batch_size / seconds}
             if all(row[SELECTION_METRIC] > past[SELECTION_METRIC] for past in history):
                 best = {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
@@ -139,9 +140,9 @@ def train(
     return best, history
 
 
-def evaluate(model: nn.Module, batches: Batches, split: Split) -> dict[str, float]:
+def evaluate(model: nn.Module, batches: Batches, split: Split, samples: int) -> dict[str, float]:
     """Return validation_loss and the metrics of `multilabel_metrics` on `split`."""
-    logits = predict_logits(model, batches)
+    logits = predict_logits(model, batches, samples)
     labels = torch.from_numpy(split.labels).float()
     loss = F.binary_cross_entropy_with_logits(torch.from_numpy(logits), labels)
     probabilities = 1 / (1 + np.exp(-logits.astype(np.float64)))
@@ -149,13 +150,14 @@ def evaluate(model: nn.Module, batches: Batches, split: Split) -> dict[str, floa
 
 
 @torch.inference_mode()
-def predict_logits(model: nn.Module, batches: Batches) -> NDArray[np.float32]:
-    """Return the logits of every record in order, float32 [records, classes]."""
+def predict_logits(model: nn.Module, batches: Batches, samples: int) -> NDArray[np.float32]:
+    """Return the logits of every record in order, float32 [records, classes]: the mean over its `pieces`."""
     model.eval()
     chunks = []
     for signals, _ in batches.ordered():
         with batches.hardware.autocast():
-            chunks.append(model(signals).float().cpu())
+            logits = torch.stack([model(piece).float() for piece in pieces(signals, samples)])
+        chunks.append(logits.mean(dim=0).cpu())
     return torch.cat(chunks).numpy()
 
 

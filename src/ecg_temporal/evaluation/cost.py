@@ -1,0 +1,79 @@
+"""What a model costs: multiply-accumulates, latency, and the memory of a training step."""
+
+import platform
+import resource
+import statistics
+import time
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ecg_temporal.training.hardware import Hardware
+
+GATES = {nn.LSTM: 4, nn.GRU: 3}
+
+
+@torch.inference_mode()
+def multiply_accumulates(model: nn.Module, signals: Tensor) -> int:
+    """Return the multiplications of weights with inputs for one record, `signals` [1, leads, samples].
+
+    Of convolutions, linear and recurrent layers; normalisation, activation and pooling are left out.
+    """
+    total = 0
+
+    def count(layer: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+        nonlocal total
+        if isinstance(layer, nn.Conv2d):
+            total += output.numel() * layer.weight[0].numel()
+        elif isinstance(layer, nn.Linear):
+            total += output.numel() * layer.in_features
+        else:
+            steps = inputs[0].shape[1]
+            total += steps * sum(
+                w.numel() for name, w in layer.named_parameters() if name.startswith("weight")
+            )
+
+    counted = (nn.Conv2d, nn.Linear, *GATES)
+    hooks = [m.register_forward_hook(count) for m in model.modules() if isinstance(m, counted)]
+    try:
+        model(signals)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return total
+
+
+@torch.inference_mode()
+def latency(model: nn.Module, signals: Tensor, hardware: Hardware, repeats: int = 50) -> float:
+    """Return the median time in milliseconds from one record in memory to its logits there."""
+    times = []
+    for _ in range(repeats + 5):
+        start = time.perf_counter()
+        with hardware.autocast():
+            model(signals.to(hardware.device)).cpu()
+        times.append(time.perf_counter() - start)
+    return 1000 * statistics.median(times[5:])
+
+
+def training_step_memory(model: nn.Module, signals: Tensor, labels: Tensor, hardware: Hardware) -> int:
+    """Return the bytes that one training step adds to the peak memory of this process.
+
+    On a CPU that of the process, so only the first call in a process says something.
+    """
+    before = _peak(hardware)
+    model.train()
+    with hardware.autocast():
+        logits = model(signals.to(hardware.device))
+    F.binary_cross_entropy_with_logits(logits.float(), labels.to(hardware.device)).backward()  # type: ignore[no-untyped-call]
+    model.zero_grad()
+    model.eval()
+    return _peak(hardware) - before
+
+
+def _peak(hardware: Hardware) -> int:
+    if hardware.device.type == "cuda":
+        return torch.cuda.max_memory_allocated(hardware.device)
+    unit = 1 if platform.system() == "Darwin" else 1024
+    return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

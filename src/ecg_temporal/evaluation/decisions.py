@@ -1,0 +1,95 @@
+"""Decision rules: from logits to the set of classes that a record is said to have, learned on fold 9 alone.
+
+A rule's name is one of THRESHOLDS, and `+likeliest` after it fills an empty set with its likeliest class:
+
+- `half`: a class is said at a probability of 0.5 or more.
+- `platt`: the same of probabilities that Platt scaling has calibrated, class by class.
+- `f1`: for each class the threshold with the largest F1 (of several the highest).
+- `micro_f1`: the one threshold, for all classes, with the largest micro-F1, on calibrated probabilities.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ecg_temporal.evaluation.calibration import Array, Platt, fit_platt, identity
+from ecg_temporal.evaluation.metrics import thresholded_metrics
+from ecg_temporal.evaluation.settings import RULES
+
+Labels = NDArray[np.uint8]
+Logits = NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class DecisionRule:
+    """A fitted rule: `thresholds` float64 [classes] on calibrated probabilities."""
+
+    calibration: Platt
+    thresholds: Array
+    likeliest: bool
+
+    def probabilities(self, logits: Logits) -> Array:
+        """Return the probabilities that the rule decides on, float64 [records, classes]."""
+        return self.calibration.probabilities(logits)
+
+    def decide(self, logits: Logits) -> NDArray[np.bool_]:
+        """Return the classes that each record is said to have, bool [records, classes]."""
+        p = self.probabilities(logits)
+        decisions: NDArray[np.bool_] = p >= self.thresholds
+        if self.likeliest:
+            empty = np.flatnonzero(~decisions.any(axis=1))
+            decisions[empty, p[empty].argmax(axis=1)] = True
+        return decisions
+
+
+def fit_rule(name: str, labels: Labels, logits: Logits) -> DecisionRule:
+    """Learn the rule `name` (one of `evaluation.settings.RULES`) from records that training did not fit.
+
+    Parameters
+    ----------
+    name : str
+    labels : uint8 array [records, classes]
+    logits : float array [records, classes]
+
+    """
+    kind, _, fill = name.partition("+")
+    classes = labels.shape[1]
+    calibration = identity(classes) if kind == "half" else fit_platt(labels, logits)
+    p = calibration.probabilities(logits)
+    if kind == "f1":
+        thresholds = np.array([_best_f1(y, s) for y, s in zip(labels.T, p.T, strict=True)])
+    elif kind == "micro_f1":
+        thresholds = np.full(classes, _best_f1(labels.ravel(), p.ravel()))
+    else:
+        thresholds = np.full(classes, 0.5)
+    return DecisionRule(calibration, thresholds, fill == "likeliest")
+
+
+def cross_validate(labels: Labels, logits: Logits, folds: int = 5, seed: int = 0) -> pd.DataFrame:
+    """Return the metrics of every rule on records that it was not learned from, a row per rule.
+
+    The records are cut into `folds` at random; a rule that is learned from the others decides on each.
+    """
+    part = np.random.default_rng(seed).permutation(len(labels)) % folds
+    rows = []
+    for name in RULES:
+        decisions = np.empty(labels.shape, bool)
+        for k in range(folds):
+            rule = fit_rule(name, labels[part != k], logits[part != k])
+            decisions[part == k] = rule.decide(logits[part == k])
+        rows.append({"rule": name, **thresholded_metrics(labels, decisions)})
+    return pd.DataFrame(rows)
+
+
+def _best_f1(labels: Labels, scores: Array) -> float:
+    """Return the highest threshold with the largest F1; 0.5 without a positive record."""
+    if not labels.any():
+        return 0.5
+    order = np.argsort(-scores, kind="stable")
+    ranked = scores[order]
+    last = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True))
+    hits = np.cumsum(labels[order].astype(np.int64))[last]
+    f1 = 2 * hits / (last + 1 + labels.sum(dtype=np.int64))
+    return float(ranked[last][f1.argmax()])

@@ -1,0 +1,89 @@
+"""What a trained model makes of time: its logits when order, or context, is taken away.
+
+**Order**: the trunk's frames of each record are permuted before the recurrent layers. What a model loses is
+what it owes to an order beyond the reach of one frame (`receptive_field`). A model that pools its frames
+straight away loses nothing.
+
+**Context**: only the middle of each record is given, as much as `seconds` say.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ecg_temporal.models.classifier import ECGClassifier
+from ecg_temporal.models.settings import TrunkSettings
+from ecg_temporal.training.batches import Batches, pieces
+
+Logits = NDArray[np.float32]
+
+
+def permuted_logits(
+    model: ECGClassifier, batches: Batches, samples: int, permutations: int, seed: int
+) -> Logits:
+    """Return the logits of every record with the frames of each of its pieces permuted.
+
+    Parameters
+    ----------
+    model : ECGClassifier
+        In evaluation mode.
+    batches : Batches
+    samples : int
+        Length of the pieces that the model was trained on.
+    permutations : int
+        How many orders each piece is given, drawn anew for each.
+    seed : int
+
+    Returns
+    -------
+    float32 array [permutations, records, classes]
+
+    """
+    generator = torch.Generator().manual_seed(seed)
+
+    def permuted(signals: Tensor) -> Tensor:
+        logits = []
+        for piece in pieces(signals, samples):
+            frames = model.frames(piece)
+            logits.append(torch.stack([model.classify(shuffle(frames)) for _ in range(permutations)]))
+        return torch.stack(logits).mean(dim=0)
+
+    def shuffle(frames: Tensor) -> Tensor:
+        order = torch.rand((len(frames), frames.shape[2]), generator=generator).argsort(dim=1)
+        return frames.gather(2, order.to(frames.device)[:, None, :].expand_as(frames))
+
+    return _over_records(permuted, batches)
+
+
+def cropped_logits(model: ECGClassifier, batches: Batches, samples: list[int]) -> Logits:
+    """Return the logits of the middle `samples` of every record, float32 [len(samples), records, classes]."""
+
+    def cropped(signals: Tensor) -> Tensor:
+        starts = [(signals.shape[2] - length) // 2 for length in samples]
+        parts = [signals[:, :, k : k + n] for k, n in zip(starts, samples, strict=True)]
+        return torch.stack([model(part) for part in parts])
+
+    return _over_records(cropped, batches)
+
+
+def receptive_field(trunk: TrunkSettings) -> int:
+    """Return how many samples one frame of the trunk depends on."""
+    reach, step = trunk.stem_kernel_size, 2
+    reach, step = reach + step, 2 * step  # max-pool of two
+    for k in range(len(trunk.channels)):
+        reach += (trunk.kernel_size - 1) * step
+        step *= 1 if k == 0 else 2
+        reach += (trunk.kernel_size - 1) * step
+    return reach
+
+
+@torch.inference_mode()
+def _over_records(function: Callable[[Tensor], Tensor], batches: Batches) -> Logits:
+    chunks = []
+    for signals, _ in batches.ordered():
+        with batches.hardware.autocast():
+            chunks.append(function(signals).float().cpu())
+    return torch.cat(chunks, dim=1).numpy()

@@ -1,0 +1,66 @@
+"""The answer, computed: the least temporal modelling that is not measurably worse than the best."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from ecg_temporal.models.settings import ArchitectureSettings
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """`least` is enough: its `difference` from `best` in `metric`, with the interval [low, high], spans 0.
+
+    Where `least` is `best`, all with less temporal modelling are measurably worse, and the difference is 0.
+    """
+
+    metric: str
+    best: str
+    least: str
+    difference: float
+    low: float
+    high: float
+
+
+def best(values: pd.Series, lower_is_better: bool = False) -> str:
+    """Return the name with the best of `values`, which are indexed by name; of several the first."""
+    return str(values.idxmin() if lower_is_better else values.idxmax())
+
+
+def amount(settings: ArchitectureSettings) -> tuple[int, bool]:
+    """Return how much temporal modelling there is: recurrent layers, then whether in both directions."""
+    if settings.rnn == "none":
+        return 0, False
+    cells = settings.rnn.split("+") * settings.layers
+    return len(cells), any(cell.startswith("bi") for cell in cells)
+
+
+def verdict(
+    from_best: pd.DataFrame,
+    architectures: dict[str, ArchitectureSettings],
+    parameters: dict[Any, float],
+    metric: str,
+) -> Verdict:
+    """Return the verdict on `metric`.
+
+    Parameters
+    ----------
+    from_best : DataFrame
+        As `bootstrap.differences` gives them, all against the best of `architectures`.
+    architectures : dict of str to ArchitectureSettings
+        Those that are compared.
+    parameters : dict of str to number
+        Of two with as much temporal modelling the smaller comes first.
+    metric : str
+
+    """
+    against = str(from_best["against"].iloc[0]) if len(from_best) else next(iter(architectures))
+    rows: Any = from_best[from_best["metric"] == metric].set_index("architecture").to_dict("index")
+    for name in sorted(architectures, key=lambda name: (*amount(architectures[name]), parameters[name])):
+        if name == against:
+            break
+        row = rows[name]
+        if row["low"] <= 0 <= row["high"]:
+            return Verdict(metric, against, name, row["difference"], row["low"], row["high"])
+    return Verdict(metric, against, against, 0.0, 0.0, 0.0)

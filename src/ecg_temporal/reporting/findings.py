@@ -1,0 +1,204 @@
+"""What the comparison found: every table of the report, computed from predictions, probes and results."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ecg_temporal.evaluation.bootstrap import (
+    Sample,
+    class_differences,
+    differences,
+    draw,
+    figures,
+    intervals,
+    order_effect,
+    resample,
+)
+from ecg_temporal.evaluation.calibration import reliability_curve, sigmoid
+from ecg_temporal.evaluation.decisions import DecisionRule
+from ecg_temporal.evaluation.metrics import average_precision, nanmean
+from ecg_temporal.evaluation.predictions import SPLITS, Predictions
+from ecg_temporal.evaluation.settings import BootstrapSettings, ProbeSettings
+from ecg_temporal.evaluation.summary import HEADLINE, Labels, fit_rules, probabilities
+from ecg_temporal.evaluation.verdict import Verdict, best, verdict
+from ecg_temporal.models.settings import ArchitectureSettings
+from ecg_temporal.reporting.results import Probes, Results
+
+Curve = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]
+
+VERDICT_METRIC = "macro_auprc"
+CANDIDATE = "model"
+
+
+@dataclass(frozen=True)
+class Findings:
+    """The tables of a report.
+
+    Attributes
+    ----------
+    best : str
+        The compared architecture with the best VERDICT_METRIC.
+    recurrent : str
+        The best of those with recurrence; `best` where there is none.
+    verdict : Verdict
+    intervals, from_reference, from_best, classes : DataFrame
+        As `evaluation.bootstrap` gives them; `classes` are differences from the reference.
+    labelled : DataFrame
+        HEADLINE by architecture, on the test records that have a label.
+    order : DataFrame
+        By architecture: intact, permuted, and difference, low and high of VERDICT_METRIC.
+    order_classes : DataFrame
+        Average precision lost by permutation, [subclass, architecture].
+    context : DataFrame
+        VERDICT_METRIC by architecture (rows) and seconds of signal (columns).
+    gaps : DataFrame
+        By architecture: loss and VERDICT_METRIC on each split.
+    cost : DataFrame
+        By architecture, what stages/probe.py measured.
+    reliability : dict of str to tuple of arrays
+        "as trained" and "calibrated" → `reliability_curve` of `best`, over its seeds.
+
+    """
+
+    best: str
+    recurrent: str
+    verdict: Verdict
+    intervals: pd.DataFrame
+    from_reference: pd.DataFrame
+    from_best: pd.DataFrame
+    classes: pd.DataFrame
+    labelled: pd.DataFrame
+    order: pd.DataFrame
+    order_classes: pd.DataFrame
+    context: pd.DataFrame
+    gaps: pd.DataFrame
+    cost: pd.DataFrame
+    reliability: dict[str, Curve]
+
+
+def find(
+    architectures: dict[str, ArchitectureSettings],
+    classes: list[str],
+    labels: Labels,
+    predictions: dict[str, Predictions],
+    probes: Probes,
+    results: Results,
+    rule: str,
+    bootstrap: BootstrapSettings,
+    probe_settings: ProbeSettings,
+) -> Findings:
+    """Return what the comparison of `architectures`, the candidate among them, found.
+
+    Parameters
+    ----------
+    architectures : dict of str to ArchitectureSettings
+    classes : list of str
+    labels : dict of str to uint8 array [records, classes]
+        Of the validation and the test fold.
+    predictions, probes, results
+        Of every architecture.
+    rule : str
+        The headline decision rule.
+    bootstrap : BootstrapSettings
+    probe_settings : ProbeSettings
+
+    """
+    truth = labels["test"]
+    draws = draw(len(truth), bootstrap.replicates, bootstrap.seed)
+    rules = {name: fit_rules(labels, p, rule) for name, p in predictions.items()}
+    decisions = {
+        name: np.stack([r.decide(x) for r, x in zip(rules[name], p.logits["test"], strict=True)])
+        for name, p in predictions.items()
+    }
+    samples = {
+        name: resample(truth, p.logits["test"], decisions[name], draws) for name, p in predictions.items()
+    }
+    compared = {name: settings for name, settings in architectures.items() if name != CANDIDATE}
+    score = pd.Series({name: samples[name].value[VERDICT_METRIC] for name in compared})
+    winner = best(score)
+    recurrent = [name for name, settings in compared.items() if settings.rnn != "none"]
+    from_best = differences(samples, winner)
+    parameters = results.headline["parameters"].to_dict()
+    has_label = np.asarray(truth.any(axis=1))
+    return Findings(
+        best=winner,
+        recurrent=best(score[recurrent]) if recurrent else winner,
+        verdict=verdict(from_best, compared, parameters, VERDICT_METRIC),
+        intervals=intervals(samples),
+        from_reference=differences(samples, bootstrap.reference),
+        from_best=from_best,
+        classes=class_differences(samples, bootstrap.reference, classes),
+        labelled=_labelled(truth, has_label, predictions, decisions),
+        order=_order(truth, samples, probes, draws),
+        order_classes=_order_classes(truth, samples, probes, classes),
+        context=_context(truth, samples, probes, probe_settings.seconds),
+        gaps=_gaps(results),
+        cost=pd.DataFrame.from_dict(probes.cost, orient="index").join(results.headline["parameters"]),
+        reliability=_reliability(truth, predictions[winner], rules[winner]),
+    )
+
+
+def _labelled(
+    truth: NDArray[np.uint8],
+    rows: NDArray[np.bool_],
+    predictions: dict[str, Predictions],
+    decisions: dict[str, NDArray[np.bool_]],
+) -> pd.DataFrame:
+    found = {}
+    for name, p in predictions.items():
+        seeds = zip(p.logits["test"], decisions[name], strict=True)
+        each = pd.DataFrame([figures(truth[rows], logits[rows], made[rows]) for logits, made in seeds])
+        found[name] = each[list(HEADLINE)].mean()
+    return pd.DataFrame.from_dict(found, orient="index")
+
+
+def _order(
+    truth: NDArray[np.uint8], samples: dict[str, Sample], probes: Probes, draws: NDArray[np.float32]
+) -> pd.DataFrame:
+    rows = {name: order_effect(truth, sample, probes.order[name], draws) for name, sample in samples.items()}
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def _order_classes(
+    truth: NDArray[np.uint8], samples: dict[str, Sample], probes: Probes, classes: list[str]
+) -> pd.DataFrame:
+    lost = {}
+    for name, sample in samples.items():
+        flat = probes.order[name].reshape(-1, *truth.shape)
+        lost[name] = sample.by_class - np.mean([average_precision(truth, x) for x in flat], axis=0)
+    return pd.DataFrame(lost, index=pd.Index(classes, name="subclass"))
+
+
+def _context(
+    truth: NDArray[np.uint8], samples: dict[str, Sample], probes: Probes, seconds: list[float]
+) -> pd.DataFrame:
+    rows = {}
+    for name, sample in samples.items():
+        by_length = np.swapaxes(probes.context[name], 0, 1)
+        scores = [np.mean([nanmean(average_precision(truth, x)) for x in seeds]) for seeds in by_length]
+        rows[name] = dict(zip(seconds, scores, strict=True)) | {10.0: sample.value[VERDICT_METRIC]}
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def _gaps(results: Results) -> pd.DataFrame:
+    means = results.seeds.groupby(["architecture", "split"], sort=False)[["loss", VERDICT_METRIC]].mean()
+    return pd.DataFrame(
+        {
+            f"{metric} {split}": means[metric].xs(split, level="split")
+            for metric in means.columns
+            for split in SPLITS
+        }
+    )
+
+
+def _reliability(
+    truth: NDArray[np.uint8], predictions: Predictions, rules: list[DecisionRule]
+) -> dict[str, Curve]:
+    seeds = predictions.logits["test"]
+    labels = np.concatenate([truth] * len(seeds))
+    return {
+        "as trained": reliability_curve(labels, np.concatenate(sigmoid(seeds))),
+        "calibrated": reliability_curve(labels, np.concatenate(probabilities(predictions, rules))),
+    }

@@ -1,0 +1,66 @@
+"""Predict with every seed of one trained architecture: predictions/<architecture>.npz.
+
+    python stages/predict.py ARCHITECTURE
+
+Logits of the validation and the test fold and of every eighth record of the training folds, in fp32: what is
+published does not depend on what the hardware can multiply.
+"""
+
+import argparse
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from ecg_temporal.evaluation.predictions import SPLITS, Predictions, rows, write_predictions
+from ecg_temporal.settings import read_params, section
+from ecg_temporal.store import read_split
+from ecg_temporal.training.artifacts import read_model
+from ecg_temporal.training.batches import Batches
+from ecg_temporal.training.hardware import choose_hardware
+from ecg_temporal.training.loop import predict_logits
+from ecg_temporal.training.settings import TrainSettings
+
+DATA, MODELS, OUT = Path("data/processed"), Path("models"), Path("predictions")
+BATCH_SIZE = 512
+
+
+def main() -> None:
+    """Run the stage."""
+    parser = argparse.ArgumentParser(description="Predict with every seed of one trained architecture.")
+    parser.add_argument("architecture")
+    name = parser.parse_args().architecture
+
+    settings = section(read_params(), "train", TrainSettings)
+    hardware = choose_hardware(settings.device, "fp32")
+    splits = {}
+    for split in SPLITS:
+        whole = read_split(DATA / split)
+        part = rows(split, len(whole))
+        splits[split] = replace(
+            whole, signals=whole.signals[part], labels=whole.labels[part], ecg_id=whole.ecg_id[part]
+        )
+    batches = {split: Batches(data, BATCH_SIZE, hardware) for split, data in splits.items()}
+    logits: dict[str, list[np.ndarray]] = {split: [] for split in SPLITS}
+    for seed in tqdm(settings.seeds, unit="seed", desc=name):
+        folder = MODELS / name / str(seed)
+        model, spec = read_model(folder)
+        if spec.classes != splits["test"].description.classes:
+            raise ValueError(f"{folder} was trained on other classes than data/processed has")
+        model.to(hardware.device)
+        for split in SPLITS:
+            logits[split].append(predict_logits(model, batches[split], spec.samples))
+    predictions = Predictions(
+        {split: np.stack(logits[split]) for split in SPLITS},
+        {split: splits[split].ecg_id for split in SPLITS},
+    )
+    write_predictions(OUT / f"{name}.npz", predictions)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (ValueError, RuntimeError, OSError) as error:
+        sys.exit(f"predict {' '.join(sys.argv[1:])}: {error}")

@@ -1,0 +1,103 @@
+import numpy as np
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from ecg_temporal.evaluation.cost import latency, multiply_accumulates, training_step_memory
+from ecg_temporal.evaluation.probes import cropped_logits, permuted_logits, receptive_field
+from ecg_temporal.models.classifier import ECGClassifier
+from ecg_temporal.models.settings import ArchitectureSettings, TrunkSettings
+from ecg_temporal.training.batches import Batches, pieces
+from ecg_temporal.training.hardware import Hardware
+from ecg_temporal.training.loop import predict_logits
+
+FP32 = Hardware(torch.device("cpu"), "fp32")
+TRUNK = TrunkSettings(channels=[8, 16], kernel_size=3, stem_kernel_size=5, dropout=0.3)
+
+
+def model(rnn="gru", trunk=TRUNK, layers=1):
+    torch.manual_seed(0)
+    settings = ArchitectureSettings(rnn=rnn, hidden=8, layers=layers, learning_rate=0.1)
+    built = ECGClassifier(12, 23, trunk, settings)
+    built.scale.fill_(200.0)
+    return built.eval()
+
+
+def test_permuted_frames_change_a_recurrent_model_and_no_other(splits):
+    batches = Batches(splits["test"], 16, FP32)
+    plain, recurrent = model("none"), model("gru")
+    change = {
+        name: np.abs(permuted_logits(m, batches, 500, 2, 0) - predict_logits(m, batches, 500)).max()
+        for name, m in (("none", plain), ("gru", recurrent))
+    }
+    assert change["none"] < 1e-5 and change["gru"] > 1e-3
+    found = permuted_logits(recurrent, batches, 500, 2, 0)
+    assert found.shape == (2, len(splits["test"]), 23)
+    assert (found[0] != found[1]).any()
+    np.testing.assert_array_equal(found, permuted_logits(recurrent, batches, 500, 2, 0))
+
+
+def test_a_crop_is_the_middle_of_the_record(splits):
+    batches = Batches(splits["test"], 16, FP32)
+    recurrent = model()
+    found = cropped_logits(recurrent, batches, [100, 1000])
+    with torch.inference_mode():
+        middle = recurrent(torch.from_numpy(splits["test"].signals[:, :, 450:550].copy()))
+    np.testing.assert_allclose(found[0], middle.numpy(), atol=1e-5)
+    np.testing.assert_allclose(found[1], predict_logits(recurrent, batches, 1000), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("length", "samples", "starts"),
+    [(1000, 1000, [0]), (1000, 500, [0, 250, 500]), (1000, 300, [0, 150, 300, 450, 600, 700]), (9, 20, [0])],
+)
+def test_pieces_cover_the_record_and_overlap_by_half(length, samples, starts):
+    found = pieces(torch.arange(length).expand(1, 1, -1), samples)
+    assert [int(piece[0, 0, 0]) for piece in found] == starts
+    assert {piece.shape[2] for piece in found} == {min(samples, length)}
+
+
+@pytest.mark.parametrize(
+    "trunk", [TRUNK, TrunkSettings(channels=[4, 4, 4, 4], kernel_size=5, stem_kernel_size=7, dropout=0)]
+)
+def test_the_receptive_field_is_what_a_frame_depends_on(trunk):
+    net = model("none", trunk).double()
+    signals = torch.randn(1, 12, 2000, dtype=torch.float64, requires_grad=True)
+    x = (signals - net.mean) / net.scale
+    frames = net.trunk(x)
+    middle = frames.shape[2] // 2
+    # Max-pooling hides a sample that is not the largest: several signals, so that each shows at least once.
+    reached = torch.zeros(2000, dtype=torch.bool)
+    for seed in range(12):
+        torch.manual_seed(seed)
+        signals = torch.randn(1, 12, 2000, dtype=torch.float64, requires_grad=True)
+        frames = net.trunk((signals - net.mean) / net.scale)
+        (gradient,) = torch.autograd.grad(frames[0, :, middle].sum(), signals)
+        reached |= (gradient[0] != 0).any(dim=0)
+    where = torch.nonzero(reached)[:, 0]
+    assert int(where[-1] - where[0]) + 1 == receptive_field(trunk)
+
+
+def test_multiply_accumulates_of_convolutions_equal_those_that_pytorch_counts():
+    net, signals = model("none"), torch.zeros(1, 12, 1000)
+    with FlopCounterMode(display=False) as counter, torch.inference_mode():
+        net(signals)
+    assert multiply_accumulates(net, signals) == counter.get_total_flops() // 2
+
+
+@pytest.mark.parametrize(("rnn", "gates", "directions"), [("lstm", 4, 1), ("gru", 3, 1), ("bigru", 3, 2)])
+def test_a_recurrent_layer_multiplies_its_weights_once_a_frame(rnn, gates, directions):
+    signals = torch.zeros(1, 12, 1000)
+    extra = multiply_accumulates(model(rnn), signals) - multiply_accumulates(model("none"), signals)
+    frames, inputs, hidden = 125, 16, 8
+    recurrent = frames * directions * gates * hidden * (inputs + hidden)
+    assert extra == recurrent + 23 * 2 * (directions * hidden - inputs)  # the classifier's inputs differ, too
+
+
+def test_latency_and_memory_are_measured(splits):
+    signals = torch.from_numpy(splits["test"].signals[:8].copy())
+    assert 0 < latency(model(), signals[:1], FP32, repeats=3) < 10_000
+    net = model()
+    used = training_step_memory(net, signals, torch.zeros(8, 23), FP32)
+    assert used >= 0 and not net.training
+    assert all(parameter.grad is None for parameter in net.parameters())

@@ -1,0 +1,108 @@
+import dataclasses
+
+import numpy as np
+import pytest
+from sklearn import metrics as sk
+
+from ecg_temporal.evaluation.calibration import sigmoid
+from ecg_temporal.evaluation.predictions import SPLITS, Predictions, read_predictions, rows, write_predictions
+from ecg_temporal.evaluation.settings import RULES
+from ecg_temporal.evaluation.summary import by_class, by_rule, by_seed, fit_rules, headline
+from ecg_temporal.ptbxl.preprocess import preprocess
+from ecg_temporal.ptbxl.settings import LabelSettings
+
+KEEP_ALL = LabelSettings(min_likelihood=0, unlabelled="keep")
+RULE = "platt+likeliest"
+
+
+@pytest.fixture
+def case(rng):
+    labels = {split: (rng.random((120, 5)) < 0.3).astype(np.uint8) for split in SPLITS}
+    logits = {
+        split: (2 * truth - 1.5 + rng.normal(size=(3, 120, 5))).astype(np.float32)
+        for split, truth in labels.items()
+    }
+    return labels, Predictions(logits, dict.fromkeys(SPLITS, np.arange(120)))
+
+
+def test_the_headline_is_the_mean_over_seeds_and_the_ensemble_beside_it(case):
+    labels, predictions = case
+    seeds = by_seed([4, 5, 6], labels, predictions, RULE)
+    found = headline(seeds, labels, predictions, RULE, 1000)
+    assert len(found) == 14 and found["parameters"] == 1000  # small enough for `dvc metrics diff`
+    truth, test = labels["test"], predictions.logits["test"]
+    decisions = [r.decide(x) for r, x in zip(fit_rules(labels, predictions, RULE), test, strict=True)]
+    expected = {
+        "macro_auprc": np.mean([sk.average_precision_score(truth, x, average="macro") for x in test]),
+        "macro_auroc": np.mean([sk.roc_auc_score(truth, x, average="macro") for x in test]),
+        "micro_f1": np.mean([sk.f1_score(truth, d, average="micro") for d in decisions]),
+        "hamming_loss": np.mean([sk.hamming_loss(truth, d) for d in decisions]),
+        "subset_accuracy": np.mean([sk.accuracy_score(truth, d) for d in decisions]),
+        "micro_f1_at_half": np.mean([sk.f1_score(truth, sigmoid(x) >= 0.5, average="micro") for x in test]),
+        "ensemble_macro_auprc": sk.average_precision_score(truth, test.mean(axis=0), average="macro"),
+    }
+    for name, value in expected.items():
+        assert found[name] == pytest.approx(value, abs=1e-9), name
+    assert found["ensemble_macro_auprc"] > found["macro_auprc"]  # three noisy looks are better than one
+    table = by_class(list("abcde"), labels, predictions)
+    assert table["positives"].tolist() == truth.sum(axis=0).tolist()
+    assert table["average_precision"].mean() == pytest.approx(found["macro_auprc"])
+
+
+def test_each_seed_has_its_loss_on_every_split(case):
+    labels, predictions = case
+    table = by_seed([4, 5, 6], labels, predictions, "half").set_index(["seed", "split"])
+    for split in SPLITS:
+        p = sigmoid(predictions.logits[split][1])
+        expected = np.mean([sk.log_loss(labels[split][:, k], p[:, k]) for k in range(5)])
+        assert table.loc[(5, split), "loss"] == pytest.approx(expected, abs=1e-6)
+
+
+def test_every_rule_is_measured_on_both_folds(case):
+    table = by_rule(*case).set_index(["fold", "rule"])
+    for fold in ("validation", "test"):
+        assert list(table.loc[fold].index) == list(RULES)
+    assert table.loc["test"].notna().all(axis=None)
+    assert table.loc[("test", "platt"), "brier_score"] < table.loc[("test", "half"), "brier_score"]
+
+
+def test_what_is_learned_does_not_see_the_test_fold(case, synthetic_raw, rng):
+    # Thresholds and calibration: fold 10's labels shuffled.
+    labels, predictions = case
+    shuffled = {**labels, "test": rng.permutation(labels["test"])}
+    for rule in RULES:
+        pairs = zip(fit_rules(labels, predictions, rule), fit_rules(shuffled, predictions, rule), strict=True)
+        for one, other in pairs:
+            np.testing.assert_array_equal(one.thresholds, other.thresholds)
+            np.testing.assert_array_equal(one.calibration, other.calibration)
+    # Scaling, and all else that a training stage is given: fold 10's signals and labels shuffled.
+    table = synthetic_raw.table.copy()
+    of_test = np.flatnonzero(table["strat_fold"] == 10)
+    order = rng.permutation(of_test)
+    signals = np.array(synthetic_raw.signals)
+    signals[of_test] = signals[order][:, ::-1] * 2
+    codes = table["scp_codes"].to_numpy(copy=True)
+    codes[of_test] = codes[rng.permutation(of_test)]
+    table["scp_codes"] = codes
+    before = preprocess(synthetic_raw, KEEP_ALL)
+    after = preprocess(dataclasses.replace(synthetic_raw, signals=signals, table=table), KEEP_ALL)
+    assert before["test"].description.sha256 != after["test"].description.sha256
+    for split in ("train", "validation"):
+        assert before[split].description == after[split].description
+        np.testing.assert_array_equal(before[split].labels, after[split].labels)
+
+
+def test_predictions_survive_the_disk(case, tmp_path):
+    _, predictions = case
+    write_predictions(tmp_path / "p.npz", predictions)
+    back = read_predictions(tmp_path / "p.npz")
+    for split in SPLITS:
+        np.testing.assert_array_equal(back.logits[split], predictions.logits[split])
+    (tmp_path / "p.npz").write_bytes(b"junk")
+    with pytest.raises(ValueError, match="not a file of predictions"):
+        read_predictions(tmp_path / "p.npz")
+
+
+def test_of_the_training_folds_an_eighth_is_predicted():
+    assert len(range(100)[rows("train", 100)]) == 13
+    assert len(range(100)[rows("test", 100)]) == 100

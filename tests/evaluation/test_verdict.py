@@ -1,0 +1,58 @@
+import pandas as pd
+import pytest
+
+from ecg_temporal.evaluation.verdict import amount, verdict
+from ecg_temporal.models.settings import ArchitectureSettings
+
+
+def architecture(rnn, layers=1, **settings):
+    return ArchitectureSettings(rnn=rnn, layers=layers, learning_rate=0.1, **settings)
+
+
+COMPARED = {
+    "deep": architecture("bilstm", 3),
+    "bi": architecture("bilstm"),
+    "one": architecture("lstm"),
+    "wide": architecture("none", widen=2),
+    "cnn": architecture("none"),
+}
+PARAMETERS = {"deep": 9, "bi": 4, "one": 3, "wide": 5, "cnn": 1}
+
+
+def from_best(best, intervals):
+    return pd.DataFrame(
+        [
+            {"architecture": name, "metric": metric, "against": best, "difference": sum(pair) / 2}
+            | dict(zip(("low", "high"), pair, strict=True))
+            for name, pair in intervals.items()
+            for metric in ("macro_auprc", "other")
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    ("intervals", "least"),
+    [
+        ({"cnn": (-2, 1), "wide": (-2, 1), "one": (-2, 1), "bi": (-2, 1)}, "cnn"),
+        ({"cnn": (-2, -1), "wide": (-2, 1), "one": (-2, 1), "bi": (-2, 1)}, "wide"),
+        ({"cnn": (-2, -1), "wide": (-2, -1), "one": (-2, 1), "bi": (-2, 1)}, "one"),
+        ({"cnn": (-2, -1), "wide": (-2, -1), "one": (-2, -1), "bi": (-2, 0)}, "bi"),
+        ({"cnn": (-2, -1), "wide": (-2, -1), "one": (-2, -1), "bi": (-2, -1)}, "deep"),
+    ],
+)
+def test_the_verdict_is_the_least_whose_interval_spans_no_difference(intervals, least):
+    found = verdict(from_best("deep", intervals), COMPARED, PARAMETERS, "macro_auprc")
+    assert (found.best, found.least) == ("deep", least)
+    expected = (0, 0) if least == "deep" else intervals[least]
+    assert (found.low, found.high) == expected
+
+
+def test_one_architecture_alone_is_enough():
+    nothing = from_best("cnn", {"cnn": (0, 0)}).iloc[:0]
+    assert verdict(nothing, {"cnn": COMPARED["cnn"]}, PARAMETERS, "macro_auprc").least == "cnn"
+
+
+def test_more_layers_are_more_and_two_directions_more_than_one():
+    ordered = [architecture("none"), architecture("gru"), architecture("bigru"), architecture("lstm", 2)]
+    ordered += [architecture("bilstm+gru"), architecture("lstm", 3)]
+    assert sorted(ordered, key=amount) == ordered
