@@ -37,7 +37,7 @@ class Project:
         params["trunk"]["channels"] = [8, 8]
         params["train"] |= {"epochs": 1, "batch_size": 64, "device": "cpu", **train}
         params["architectures"] = {n: params["architectures"][n] for n in ("cnn", "cnn_bilstm")}
-        (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+        self.write_params(params)
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("DVC_", "MLFLOW_", "GIT_"))}
         self.environment = environment | {
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
@@ -66,6 +66,12 @@ class Project:
     def ran(self, command):
         """Run `command` and return the stages that DVC ran for it."""
         return re.findall(r"Running stage '(.+?)'", self(command))
+
+    def params(self):
+        return yaml.safe_load((self.folder / "params.yaml").read_text())
+
+    def write_params(self, params):
+        (self.folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
 
     def runs(self):
         mlflow.set_tracking_uri(f"sqlite:///{self.folder / 'mlflow.db'}")
