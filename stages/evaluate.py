@@ -2,8 +2,9 @@
 
     python stages/evaluate.py ARCHITECTURE
 
-Writes metrics/<architecture>.json, and the tables <architecture>.csv in metrics/seeds, metrics/rules,
-metrics/per_class and metrics/history.
+Writes metrics/<architecture>.json; the tables <architecture>.csv in metrics/seeds, metrics/rules,
+metrics/per_class and metrics/history; and decisions/<architecture>.json, every rule as the seeds' ensemble
+learned it.
 """
 
 import argparse
@@ -14,15 +15,16 @@ from pathlib import Path
 import pandas as pd
 
 from ecg_temporal import files
+from ecg_temporal.evaluation.decisions import fit_rule, write_rules
 from ecg_temporal.evaluation.predictions import SPLITS, read_predictions, rows
-from ecg_temporal.evaluation.settings import DecisionSettings
+from ecg_temporal.evaluation.settings import RULES, DecisionSettings
 from ecg_temporal.evaluation.summary import by_class, by_rule, by_seed, headline
 from ecg_temporal.settings import read_params, section
 from ecg_temporal.store import read_split
 from ecg_temporal.training.settings import TrainSettings
 
 DATA, MODELS = Path("data/processed"), Path("models")
-PREDICTIONS, METRICS = Path("predictions"), Path("metrics")
+PREDICTIONS, METRICS, DECISIONS = Path("predictions"), Path("metrics"), Path("decisions")
 
 
 def main() -> None:
@@ -50,6 +52,10 @@ def main() -> None:
         ),
     }
     figures = headline(each, labels, predictions, rule, parameters)
+    ensemble = predictions.ensemble("validation")
+    write_rules(
+        DECISIONS / f"{name}.json", {each: fit_rule(each, labels["validation"], ensemble) for each in RULES}
+    )
     with files.replacing_file(METRICS / f"{name}.json") as temporary:
         temporary.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     for kind, table in tables.items():

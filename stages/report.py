@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 from ecg_temporal import files
@@ -85,6 +86,8 @@ def main() -> None:
     with files.replacing_folder(OUT / "tables") as folder:
         for name, frame in csv.items():
             frame.to_csv(folder / f"{name}.csv", index=False, float_format="%.6g")
+        verdict = json.dumps(asdict(findings.verdict), indent=2)
+        (folder / "verdict.json").write_text(verdict + "\n", encoding="utf-8")
     manifest = json.loads(MANIFEST.read_text(encoding="utf-8"))
     page = comparison_page(
         table,

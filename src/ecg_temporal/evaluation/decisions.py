@@ -8,12 +8,15 @@ A rule's name is one of THRESHOLDS, and `+likeliest` after it fills an empty set
 - `micro_f1`: the one threshold, for all classes, with the largest micro-F1, on calibrated probabilities.
 """
 
+import json
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ecg_temporal import files
 from ecg_temporal.evaluation.calibration import Array, Platt, fit_platt, identity
 from ecg_temporal.evaluation.metrics import thresholded_metrics
 from ecg_temporal.evaluation.settings import RULES
@@ -65,6 +68,42 @@ def fit_rule(name: str, labels: Labels, logits: Logits) -> DecisionRule:
     else:
         thresholds = np.full(classes, 0.5)
     return DecisionRule(calibration, thresholds, fill == "likeliest")
+
+
+def write_rules(path: Path, rules: dict[str, DecisionRule]) -> None:
+    """Write rules by name as JSON."""
+    fields = {
+        name: {
+            "slope": rule.calibration.slope.tolist(),
+            "intercept": rule.calibration.intercept.tolist(),
+            "thresholds": rule.thresholds.tolist(),
+            "likeliest": rule.likeliest,
+        }
+        for name, rule in rules.items()
+    }
+    with files.replacing_file(path) as temporary:
+        temporary.write_text(json.dumps(fields, indent=1) + "\n", encoding="utf-8")
+
+
+def read_rules(path: Path) -> dict[str, DecisionRule]:
+    """Read what write_rules wrote.
+
+    Raises:
+        ValueError: the file is missing or is not such a file.
+
+    """
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+        return {
+            name: DecisionRule(
+                Platt(np.array(rule["slope"]), np.array(rule["intercept"])),
+                np.array(rule["thresholds"]),
+                bool(rule["likeliest"]),
+            )
+            for name, rule in fields.items()
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path} is not a file of decision rules ({error}); run `dvc repro`") from None
 
 
 def cross_validate(labels: Labels, logits: Logits, folds: int = 5, seed: int = 0) -> pd.DataFrame:

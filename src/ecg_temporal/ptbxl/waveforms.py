@@ -44,24 +44,26 @@ class RecordError(ValueError):
         self.problem = problem
 
 
-def read_record(path: Path) -> NDArray[np.int16]:
-    """Read one 10 s record.
+def read_record(path: Path, seconds: float | None = SECONDS) -> NDArray[np.int16]:
+    """Read one record.
 
     Parameters
     ----------
     path : Path
         Of the record, without suffix.
+    seconds : float, optional
+        How long it must be; None takes any length.
 
     Returns
     -------
-    int16 array [12, 1000]
+    int16 array [12, samples]
         Microvolts, leads in the order of LEADS, at 100 Hz, rounded where the file is finer.
 
     Raises
     ------
     RecordError
-        A file is missing, truncated or damaged; a lead is missing; it is not ten seconds long; a sample
-        is missing or too large.
+        A file is missing, truncated or damaged; a lead is missing; it is not as long as it must be; a
+        sample is missing or too large.
 
     """
     header_path = path.with_name(path.name + ".hea")
@@ -69,7 +71,7 @@ def read_record(path: Path) -> NDArray[np.int16]:
         header = header_path.read_text(encoding="utf-8", errors="replace")
         plain = _PLAIN_HEADER.fullmatch(header)
         if plain is None or plain["record"] != path.name:
-            return _read_by_wfdb(path)
+            return _read_by_wfdb(path, seconds)
         samples = np.fromfile(path.with_name(path.name + ".dat"), dtype="<i2")
     except FileNotFoundError as error:
         missing = str(error.filename or path)
@@ -88,9 +90,9 @@ def read_record(path: Path) -> NDArray[np.int16]:
     return signal
 
 
-def _read_by_wfdb(path: Path) -> NDArray[np.int16]:
+def _read_by_wfdb(path: Path, seconds: float | None) -> NDArray[np.int16]:
     try:
-        return _convert(path, wfdb.rdrecord(str(path), physical=False))
+        return _convert(path, wfdb.rdrecord(str(path), physical=False), seconds)
     except (FileNotFoundError, RecordError):
         raise
     except Exception as error:  # wfdb raises whatever a damaged header leads to, also when it converts
@@ -99,16 +101,16 @@ def _read_by_wfdb(path: Path) -> NDArray[np.int16]:
         ) from error
 
 
-def _convert(path: Path, record: wfdb.Record) -> NDArray[np.int16]:
+def _convert(path: Path, record: wfdb.Record, seconds: float | None) -> NDArray[np.int16]:
     names = [str(name).upper() for name in record.sig_name or []]
     if missing := [lead for lead in LEADS if lead not in names]:
         raise RecordError(
             "a missing lead", f"{path}: no lead {', '.join(missing)}; it has {', '.join(names) or 'none'}"
         )
-    if not record.fs or abs(record.sig_len / record.fs - SECONDS) > 0.5 / record.fs:
+    if not record.fs or (seconds and abs(record.sig_len / record.fs - seconds) > 0.5 / record.fs):
         raise RecordError(
             "another length",
-            f"{path}: {record.sig_len} samples at {record.fs} Hz are not {SECONDS:g} seconds",
+            f"{path}: {record.sig_len} samples at {record.fs} Hz are not {seconds or 0:g} seconds",
         )
     _check_sums(path, record.d_signal.T, record.checksum)
     physical = record.dac()
@@ -128,7 +130,7 @@ def _convert(path: Path, record: wfdb.Record) -> NDArray[np.int16]:
     if record.fs != SAMPLING_RATE:
         ratio = Fraction(SAMPLING_RATE / record.fs).limit_denominator(1000)
         microvolts = resample_poly(microvolts, ratio.numerator, ratio.denominator, axis=1, padtype="line")
-    rounded = np.rint(microvolts[:, :SAMPLES])
+    rounded = np.rint(microvolts[:, : round(seconds * SAMPLING_RATE) if seconds else None])
     limit = np.iinfo(np.int16).max
     if np.abs(rounded).max() > limit:
         raise RecordError("a sample too large", f"{path}: a sample is beyond ±{limit} microvolts")

@@ -16,7 +16,7 @@ METRICS = {
     "hamming_loss": "Hamming loss ↓",
     "subset_accuracy": "subset accuracy ↑",
 }
-LOWER_IS_BETTER = ("hamming_loss", "calibration_error", "brier_score")
+LOWER_IS_BETTER = ("hamming_loss", "calibration_error", "brier_score", "rank")
 
 PAPER = {
     "macro_auprc": 0.4715,

@@ -1,0 +1,127 @@
+"""`ecg-temporal`: the trained models at the command line, from the project's folder."""
+
+import argparse
+import csv
+import io
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from ecg_temporal import files
+from ecg_temporal.evaluation.settings import RULES
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run a command; a refusal ends it with a message and status 1."""
+    parser = argparse.ArgumentParser(prog="ecg-temporal", description="Use the trained models.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    predict = commands.add_parser(
+        "predict",
+        help="diagnostic subclasses of WFDB records",
+        description="Calibrated probability and decision for each diagnostic subclass of WFDB records "
+        "(.dat, or .mat as in the PhysioNet/CinC Challenge), of any sampling rate, gain, unit, lead order "
+        "and length. Not a medical device.",
+    )
+    predict.add_argument(
+        "records", nargs="+", type=Path, metavar="RECORD", help="a record or a folder of them"
+    )
+    predict.add_argument("--model", help="an architecture; by default the one that the report calls enough")
+    predict.add_argument("--rule", choices=RULES, default="platt+likeliest", help="default: %(default)s")
+    predict.add_argument("--out", type=_table, metavar="FILE", help=".csv or .json; by default CSV to stdout")
+    predict.add_argument("--plot", type=Path, metavar="FOLDER", help="draw each record on ECG paper there")
+    predict.add_argument("--skip-bad", action="store_true", help="go on after a record that can't be used")
+    options = parser.parse_args(arguments)
+    try:
+        _predict(options)
+    except (ValueError, RuntimeError, OSError) as error:
+        sys.exit(f"ecg-temporal {options.command}: {error}")
+
+
+def _predict(options: argparse.Namespace) -> None:
+    # Here, so that --help and a refusal of the arguments come at once.
+    from ecg_temporal.inference.predictor import load_predictor, winner
+    from ecg_temporal.inference.records import ECG, find_records, read_ecg
+    from ecg_temporal.ptbxl.names import NAMES
+    from ecg_temporal.ptbxl.waveforms import RecordError
+    from ecg_temporal.training.hardware import choose_hardware
+
+    paths = find_records(options.records)
+    predictor = load_predictor(options.model or winner(), options.rule, choose_hardware("auto", "fp32"))
+    records: list[ECG] = []
+    for path in tqdm(paths, unit="record", desc="reading", disable=len(paths) < 100):
+        try:
+            records.append(read_ecg(path))
+        except RecordError as error:
+            if not options.skip_bad:
+                raise
+            print(f"left out: {error}", file=sys.stderr)
+    progress = tqdm(records, unit="record", desc="predicting", disable=len(records) < 100)
+    probabilities, decisions = predictor.predict(ecg.signals for ecg in progress)
+
+    classes = predictor.spec.classes
+    rows: list[dict[str, Any]] = []
+    for ecg, p, made in zip(records, probabilities, decisions, strict=True):
+        order = p.argsort()[::-1]
+        rows.append(
+            {
+                "record": ecg.name,
+                "seconds": ecg.signals.shape[1] / predictor.spec.sampling_rate_hz,
+                "findings": [classes[k] for k in order if made[k]],
+                "codes": ecg.codes,
+                "probabilities": {
+                    name: round(float(value), 5) for name, value in zip(classes, p, strict=True)
+                },
+            }
+        )
+        if options.plot:
+            _plot(options.plot, ecg, predictor.spec.sampling_rate_hz, [
+                (NAMES.get(classes[k], classes[k]), float(p[k]), bool(made[k])) for k in order
+            ])  # fmt: skip
+    as_json = options.out is not None and options.out.suffix == ".json"
+    text = _json(rows, NAMES) if as_json else _csv(rows, classes)
+    if options.out is None:
+        sys.stdout.write(text)
+    else:
+        with files.replacing_file(options.out) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+
+
+def _plot(folder: Path, ecg: Any, rate: int, findings: list[tuple[str, float, bool]]) -> None:
+    from ecg_temporal.inference.paper import draw_ecg
+
+    name = ecg.name.replace("/", "_").strip("._")
+    with files.replacing_file(folder / f"{name}.png") as temporary:
+        draw_ecg(ecg.signals, rate, ecg.name, findings).savefig(temporary, format="png")
+
+
+def _csv(rows: list[dict[str, Any]], classes: list[str]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["record", "seconds", "findings", "codes", *classes])
+    for row in rows:
+        lists = [" ".join(row["findings"]), " ".join(row["codes"])]
+        writer.writerow([row["record"], row["seconds"], *lists, *row["probabilities"].values()])
+    return text.getvalue()
+
+
+def _json(rows: list[dict[str, Any]], names: dict[str, str]) -> str:
+    for row in rows:
+        row["findings"] = [
+            {"subclass": name, "name": names.get(name, name), "probability": row["probabilities"][name]}
+            for name in row["findings"]
+        ]
+    return json.dumps(rows, indent=2) + "\n"
+
+
+def _table(text: str) -> Path:
+    path = Path(text)
+    if path.suffix not in (".csv", ".json"):
+        raise argparse.ArgumentTypeError(f"{text}: must end in .csv or .json")
+    return path
+
+
+if __name__ == "__main__":
+    main()

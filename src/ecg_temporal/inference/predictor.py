@@ -1,0 +1,115 @@
+"""Predict with the seeds of a trained architecture as one ensemble, under a decision rule."""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ecg_temporal.evaluation.decisions import DecisionRule, read_rules
+from ecg_temporal.models.classifier import ECGClassifier
+from ecg_temporal.training.artifacts import ModelSpec, read_model
+from ecg_temporal.training.batches import pieces
+from ecg_temporal.training.hardware import Hardware
+
+MODELS, DECISIONS, VERDICT = Path("models"), Path("decisions"), Path("reports/tables/verdict.json")
+BATCH_RECORDS = 64
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """An architecture's seeds and the rule that its ensemble decides by.
+
+    Examples
+    --------
+    >>> predictor = load_predictor("cnn")                                           # doctest: +SKIP
+    >>> probabilities, findings = predictor.predict([read_ecg(path).signals])       # doctest: +SKIP
+
+    """
+
+    models: list[ECGClassifier]
+    spec: ModelSpec
+    rule: DecisionRule
+    hardware: Hardware
+
+    def predict(self, signals: Iterable[NDArray[np.int16]]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Return calibrated probabilities and decisions, each [records, classes].
+
+        Parameters
+        ----------
+        signals : iterable of int16 arrays [leads, samples]
+            In microvolts at `spec.sampling_rate_hz`, leads in the order of `spec.leads`, of any length.
+
+        """
+        logits = [self.logits(batch) for batch in _batches(signals, BATCH_RECORDS)]
+        if not logits:
+            nothing = np.empty((0, len(self.spec.classes)))
+            return nothing, nothing.astype(bool)
+        found = np.concatenate(logits)
+        return self.rule.probabilities(found), self.rule.decide(found)
+
+    @torch.inference_mode()
+    def logits(self, signals: list[NDArray[np.int16]]) -> NDArray[np.float32]:
+        """Return the mean logits over a record's pieces and the seeds, float32 [records, classes]."""
+        parts = [pieces(torch.from_numpy(np.array(one))[None], self.spec.samples) for one in signals]
+        flat = [piece for of_record in parts for piece in of_record]
+        owner = np.repeat(np.arange(len(parts)), [len(of_record) for of_record in parts])
+        logits = np.empty((len(flat), len(self.spec.classes)), np.float32)
+        # Pieces are of one length, but for records that are shorter than one.
+        for length in {piece.shape[2] for piece in flat}:
+            rows = [k for k, piece in enumerate(flat) if piece.shape[2] == length]
+            for start in range(0, len(rows), BATCH_RECORDS):
+                chunk = rows[start : start + BATCH_RECORDS]
+                batch = torch.cat([flat[k] for k in chunk]).to(self.hardware.device)
+                with self.hardware.autocast():
+                    seeds = torch.stack([model(batch).float() for model in self.models])
+                logits[chunk] = seeds.mean(dim=0).cpu().numpy()
+        return np.stack([logits[owner == k].mean(axis=0) for k in range(len(signals))])
+
+
+def load_predictor(
+    name: str,
+    rule: str,
+    hardware: Hardware,
+    models: Path = MODELS,
+    decisions: Path = DECISIONS,
+) -> Predictor:
+    """Load every trained seed of the architecture `name`.
+
+    Raises:
+        ValueError: it is not trained, or not evaluated; the message says what to run.
+
+    """
+    folders = sorted(path.parent for path in (models / name).glob("*/weights.pt"))
+    if not folders:
+        trained = ", ".join(sorted({path.parent.parent.name for path in models.glob("*/*/weights.pt")}))
+        raise ValueError(
+            f"{models / name}: no trained model; trained are: {trained or 'none'}. "
+            "Run `dvc repro`, or `dvc pull` where someone has pushed"
+        )
+    loaded = [read_model(folder) for folder in folders]
+    rules = read_rules(decisions / f"{name}.json")
+    return Predictor([model.to(hardware.device) for model, _ in loaded], loaded[0][1], rules[rule], hardware)
+
+
+def winner(verdict: Path = VERDICT) -> str:
+    """Return the architecture that the computed verdict calls enough.
+
+    Raises:
+        ValueError: there is no report.
+
+    """
+    try:
+        return str(json.loads(verdict.read_text(encoding="utf-8"))["least"])
+    except (OSError, ValueError, KeyError) as error:
+        raise ValueError(f"{verdict}: {error}; run `dvc repro`, or say which model") from None
+
+
+def _batches(items: Iterable[NDArray[np.int16]], size: int) -> Iterator[list[NDArray[np.int16]]]:
+    rest = iter(items)
+    while batch := list(islice(rest, size)):
+        yield batch

@@ -1,0 +1,66 @@
+"""WFDB records to predict on: of any sampling rate, gain, unit, lead order and length.
+
+Plain .dat records, and the .mat ones of CPSC, Georgia and Chapman (PhysioNet/CinC Challenge 2020), whose
+headers list SNOMED CT codes after `#Dx:`.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ecg_temporal.ptbxl.settings import SAMPLING_RATE
+from ecg_temporal.ptbxl.waveforms import RecordError, read_record
+
+SHORTEST_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class ECG:
+    """A record: its name, int16 microvolts [12, samples] at 100 Hz, and the codes that its header lists."""
+
+    name: str
+    signals: NDArray[np.int16]
+    codes: list[str]
+
+
+def find_records(paths: Iterable[Path]) -> list[Path]:
+    """Return the records at `paths`, without suffix: records with or without suffix, and all below folders.
+
+    Raises:
+        FileNotFoundError: there is no such record, or a folder holds none.
+
+    """
+    found: dict[Path, None] = {}
+    for path in paths:
+        record = path.with_suffix("") if path.suffix in (".hea", ".dat", ".mat") else path
+        if path.is_dir():
+            inside = sorted(header.with_suffix("") for header in path.rglob("*.hea"))
+            if not inside:
+                raise FileNotFoundError(f"{path}: no WFDB header (.hea) in this folder or below")
+            found |= dict.fromkeys(inside)
+        elif record.with_name(record.name + ".hea").is_file():
+            found[record] = None
+        else:
+            raise FileNotFoundError(f"{record}.hea: no such file")
+    return list(found)
+
+
+def read_ecg(path: Path) -> ECG:
+    """Read the record at `path`, without suffix.
+
+    Raises:
+        RecordError: as `ptbxl.waveforms.read_record`; or it is shorter than a second.
+
+    """
+    signals = read_record(path, seconds=None)
+    if signals.shape[1] < SHORTEST_SECONDS * SAMPLING_RATE:
+        seconds = signals.shape[1] / SAMPLING_RATE
+        raise RecordError("another length", f"{path}: {seconds:g} s is shorter than {SHORTEST_SECONDS:g} s")
+    header = path.with_name(path.name + ".hea").read_text(encoding="utf-8", errors="replace")
+    listed = re.search(r"^#\s*Dx:\s*(.*)$", header, re.MULTILINE)
+    codes = [code.strip() for code in listed[1].split(",") if code.strip()] if listed else []
+    return ECG(str(path), signals, codes)

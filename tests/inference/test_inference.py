@@ -1,0 +1,189 @@
+import csv
+import io
+import json
+
+import numpy as np
+import pytest
+import scipy.io
+import torch
+import wfdb
+from scipy.signal import resample_poly
+
+from ecg_temporal import cli
+from ecg_temporal.evaluation.calibration import Platt, sigmoid
+from ecg_temporal.evaluation.decisions import DecisionRule, read_rules, write_rules
+from ecg_temporal.evaluation.settings import RULES
+from ecg_temporal.inference.paper import draw_ecg
+from ecg_temporal.inference.predictor import load_predictor
+from ecg_temporal.inference.records import find_records, read_ecg
+from ecg_temporal.models.settings import ArchitectureSettings, TrunkSettings
+from ecg_temporal.ptbxl.names import NAMES
+from ecg_temporal.ptbxl.waveforms import LEADS, RecordError
+from ecg_temporal.training.artifacts import ModelSpec, write_model
+from ecg_temporal.training.batches import pieces
+from ecg_temporal.training.hardware import Hardware
+
+FP32 = Hardware(torch.device("cpu"), "fp32")
+TRUNK = TrunkSettings(channels=[8, 8], kernel_size=3, stem_kernel_size=5, dropout=0.0)
+CODES = "# Age: 50\n# Dx: 426783006,164889003\n"
+
+
+@pytest.fixture
+def trained(splits, tmp_path, monkeypatch):
+    """A project's folder with two seeds of an untrained model and its rules."""
+    monkeypatch.chdir(tmp_path)
+    about = splits["train"].description
+    architecture = ArchitectureSettings(rnn="gru", hidden=8, learning_rate=0.1)
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        spec = ModelSpec(about.classes, about.leads, 100, 500, TRUNK, architecture)
+        model = spec.build()
+        model.set_scaling(about.mean, about.scale)
+        folder = tmp_path / "models" / "cnn_gru" / str(seed)
+        folder.mkdir(parents=True)
+        history = [{"epoch": 1, "seconds": 1.0, "records_per_second": 1.0}]
+        write_model(folder, spec, dict(model.state_dict()), history, {})
+    classes = len(about.classes)
+    rule = DecisionRule(Platt(np.full(classes, 3.0), np.full(classes, 0.2)), np.full(classes, 0.5), False)
+    (tmp_path / "decisions").mkdir()
+    write_rules(tmp_path / "decisions" / "cnn_gru.json", dict.fromkeys(RULES, rule))
+    return tmp_path
+
+
+def write(folder, name, signals, rate=100, gain=1000.0, order=LEADS, unit="mV", fmt="16"):
+    """Write int16 microvolts [12, samples] as a record of these properties."""
+    millivolts = np.array([signals[LEADS.index(lead)] for lead in order]).T / 1000
+    if rate != 100:
+        millivolts = resample_poly(millivolts, rate, 100, axis=0, padtype="line")
+    physical = millivolts * {"mV": 1, "uV": 1000}[unit]
+    folder.mkdir(exist_ok=True)
+    adc = {"adc_gain": [gain] * 12, "baseline": [0] * 12}
+    wfdb.wrsamp(name, rate, [unit] * 12, list(order), physical, fmt=[fmt] * 12, write_dir=str(folder), **adc)
+
+
+def write_mat(folder, name, signals):
+    """Write a record as the PhysioNet/CinC Challenge does: MATLAB version 4, at 500 Hz, with codes."""
+    samples = np.rint(resample_poly(signals.astype(float), 5, 1, axis=1, padtype="line")).astype(np.int16)
+    folder.mkdir(exist_ok=True)
+    scipy.io.savemat(folder / f"{name}.mat", {"val": samples}, format="4")
+    leads = "".join(
+        f"{name}.mat 16+24 1000/mV 16 0 {row[0]} {int(row.sum(dtype=np.int16))} 0 {lead}\n"
+        for row, lead in zip(samples, LEADS, strict=True)
+    )
+    (folder / f"{name}.hea").write_text(f"{name} 12 500 {samples.shape[1]}\n{leads}{CODES}")
+
+
+def test_any_rate_gain_unit_order_and_format_gives_the_same_probabilities(trained, splits):
+    signals = splits["test"].signals[0]
+    folder = trained / "records"
+    write(folder, "plain", signals)
+    write(folder, "other", signals, 500, 200.0, LEADS[::-1])
+    write(folder, "micro", signals, 250, 1.0, (*LEADS[6:], *LEADS[:6]), "uV")
+    write_mat(folder, "A0001", signals)
+    paths = find_records([folder])
+    assert [path.name for path in paths] == ["A0001", "micro", "other", "plain"]
+    records = [read_ecg(path) for path in paths]
+    assert [ecg.signals.shape for ecg in records] == [(12, 1000)] * 4
+    assert records[0].codes == ["426783006", "164889003"] and records[3].codes == []
+    predictor = load_predictor("cnn_gru", "half", FP32)
+    p, decisions = predictor.predict(ecg.signals for ecg in records)
+    np.testing.assert_allclose(p[:3], p[[3, 3, 3]], atol=0.02)
+    assert decisions.shape == p.shape == (4, 23)
+
+
+def test_the_probabilities_are_the_calibrated_mean_over_pieces_and_seeds(trained, splits):
+    signals = splits["test"].signals[:3]
+    predictor = load_predictor("cnn_gru", "half", FP32)
+    found, decisions = predictor.predict(signals)
+    logits = []
+    with torch.inference_mode():
+        for model in predictor.models:
+            logits += [model(piece) for piece in pieces(torch.from_numpy(signals.copy()), 500)]
+    expected = sigmoid(3.0 * np.mean([x.numpy() for x in logits], axis=0) + 0.2)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    np.testing.assert_array_equal(decisions, found >= 0.5)
+
+
+def test_records_of_different_lengths_are_predicted_as_each_by_itself(trained, splits):
+    signals = [splits["test"].signals[k][:, :n] for k, n in enumerate((1000, 150, 733, 5000, 150))]
+    predictor = load_predictor("cnn_gru", "half", FP32)
+    together, _ = predictor.predict(signals)
+    alone = np.concatenate([predictor.predict([one])[0] for one in signals])
+    np.testing.assert_allclose(together, alone, atol=1e-5)
+    assert predictor.predict([])[0].shape == (0, 23)
+
+
+def test_what_cannot_be_used_is_refused_by_name(trained, splits):
+    folder = trained / "records"
+    write(folder, "good", splits["test"].signals[0])
+    write(folder, "short", splits["test"].signals[0][:, :60])
+    with pytest.raises(RecordError, match=r"short: 0\.6 s is shorter than 1 s"):
+        read_ecg(folder / "short")
+    with pytest.raises(FileNotFoundError, match=r"nothing\.hea: no such file"):
+        find_records([folder / "nothing"])
+    (trained / "empty").mkdir()
+    with pytest.raises(FileNotFoundError, match="empty: no WFDB header"):
+        find_records([trained / "empty"])
+    with pytest.raises(ValueError, match="no trained model; trained are: cnn_gru"):
+        load_predictor("cnn_lstm", "half", FP32)
+    (trained / "decisions" / "cnn_gru.json").write_text("{}")
+    with pytest.raises((ValueError, KeyError)):
+        load_predictor("cnn_gru", "half", FP32)
+    (trained / "decisions" / "cnn_gru.json").write_text("[]")
+    with pytest.raises(ValueError, match="not a file of decision rules"):
+        read_rules(trained / "decisions" / "cnn_gru.json")
+
+
+def test_the_command_writes_csv_json_and_pictures(trained, splits, capsys):
+    folder = trained / "records"
+    write(folder, "one", splits["test"].signals[0])
+    write_mat(folder, "two", splits["test"].signals[1])
+    cli.main(["predict", "records", "--model", "cnn_gru"])
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert [row["record"] for row in rows] == ["records/one", "records/two"]
+    assert rows[1]["codes"] == "426783006 164889003" and float(rows[0]["seconds"]) == 10
+    assert all(0 <= float(rows[0][name]) <= 1 for name in splits["test"].description.classes)
+    cli.main(["predict", "records/one.hea", "--model", "cnn_gru", "--out", "found.json", "--plot", "drawn"])
+    (found,) = json.loads((trained / "found.json").read_text())
+    assert found["probabilities"].keys() == set(splits["test"].description.classes)
+    for finding in found["findings"]:
+        assert finding["name"] == NAMES[finding["subclass"]]
+        assert finding["probability"] == found["probabilities"][finding["subclass"]]
+    assert [row["subclass"] for row in found["findings"]] == rows[0]["findings"].split()
+    assert (trained / "drawn" / "records_one.png").stat().st_size > 20_000
+
+
+def test_the_command_refuses_in_a_sentence_and_writes_nothing(trained, splits, capsys):
+    folder = trained / "records"
+    write(folder, "good", splits["test"].signals[0])
+    write(folder, "bad", splits["test"].signals[0])
+    (folder / "bad.dat").write_bytes(b"\0" * 100)
+    for arguments, message in (
+        (["predict", "records", "--model", "cnn_gru", "--out", "x.csv"], "bad"),
+        (["predict", "records", "--model", "cnn_gru", "--out", "x.txt"], "must end in .csv or .json"),
+        (["predict", "records", "--rule", "best"], "invalid choice: 'best'"),
+        (["predict", "records"], "run `dvc repro`, or say which model"),
+    ):
+        with pytest.raises(SystemExit) as refused:
+            cli.main(arguments)
+        assert message in f"{refused.value} {capsys.readouterr().err}"
+    assert not (trained / "x.csv").exists()
+    cli.main(["predict", "records", "--model", "cnn_gru", "--out", "x.csv", "--skip-bad"])
+    assert "left out: records/bad" in capsys.readouterr().err
+    assert len((trained / "x.csv").read_text().splitlines()) == 2
+
+
+def test_every_class_has_a_name(splits):
+    assert set(splits["test"].description.classes) == set(NAMES)
+
+
+def test_the_paper_has_its_true_size():
+    seconds = np.arange(1000) / 100
+    signals = np.tile(1000 * np.sin(2 * np.pi * seconds), (12, 1)).astype(np.int16)
+    figure = draw_ecg(signals, 100, "a record", [("normal ECG", 0.9, True)])
+    paper = figure.axes[0]
+    width = figure.get_size_inches()[0] * 25.4 * paper.get_position().width
+    assert width == pytest.approx(250)  # ten seconds at 25 mm/s
+    height = figure.get_size_inches()[1] * 25.4 * paper.get_position().height
+    assert height == pytest.approx(10 * np.diff(paper.get_ylim())[0])  # 10 mm/mV
+    assert len([line for line in paper.lines if len(line.get_xdata()) > 2]) == 13  # twelve leads, one again
