@@ -1,17 +1,22 @@
-"""Tabulate and draw the comparison: reports/*.md, *.csv and figures/."""
+"""Tabulate and draw the comparison: reports/index.html, comparison.md, tables/ and figures/."""
 
 import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
 
+import pandas as pd
+
 from ecg_temporal import files
+from ecg_temporal.evaluation.decisions import fit_rule
 from ecg_temporal.evaluation.predictions import read_predictions
 from ecg_temporal.evaluation.settings import BootstrapSettings, DecisionSettings, ProbeSettings
 from ecg_temporal.evaluation.trivial import trivial_lines
 from ecg_temporal.models.settings import ArchitectureSettings
 from ecg_temporal.reporting import figures
+from ecg_temporal.reporting.examples import choose_examples, said_of_each
 from ecg_temporal.reporting.findings import CANDIDATE, VERDICT_METRIC, find
+from ecg_temporal.reporting.html import Shown, report_page
 from ecg_temporal.reporting.page import SYNTHETIC, comparison_page
 from ecg_temporal.reporting.results import read_probes, read_results
 from ecg_temporal.reporting.tables import comparison
@@ -39,11 +44,12 @@ def main() -> None:
     labels = {split: data.labels for split, data in splits.items()}
     about = splits["test"].description
     results = read_results(METRICS, names)
+    predictions = {name: read_predictions(PREDICTIONS / f"{name}.npz") for name in names}
     findings = find(
         architectures,
         about.classes,
         labels,
-        {name: read_predictions(PREDICTIONS / f"{name}.npz") for name in names},
+        predictions,
         read_probes(PROBES, names),
         results,
         rule,
@@ -88,6 +94,7 @@ def main() -> None:
             frame.to_csv(folder / f"{name}.csv", index=False, float_format="%.6g")
         verdict = json.dumps(asdict(findings.verdict), indent=2)
         (folder / "verdict.json").write_text(verdict + "\n", encoding="utf-8")
+    settings = section(params, "train", TrainSettings)
     manifest = json.loads(MANIFEST.read_text(encoding="utf-8"))
     page = comparison_page(
         table,
@@ -97,7 +104,7 @@ def main() -> None:
         about,
         len(splits["test"]),
         rule,
-        section(params, "train", TrainSettings),
+        settings,
         bootstrap,
         probe_settings,
         [f"figures/{name}" for name in drawn],
@@ -106,6 +113,31 @@ def main() -> None:
     )
     with files.replacing_file(OUT / "comparison.md") as temporary:
         temporary.write_text(page, encoding="utf-8")
+
+    enough = predictions[findings.verdict.least]
+    fitted = fit_rule(rule, labels["validation"], enough.ensemble("validation"))
+    decisions = fitted.decide(enough.ensemble("test"))
+    probabilities = fitted.probabilities(enough.ensemble("test"))
+    html = report_page(
+        table,
+        results,
+        findings,
+        architectures,
+        about,
+        pd.read_csv(METRICS / "labels.csv"),
+        rule,
+        settings,
+        bootstrap,
+        probe_settings,
+        Shown(
+            said_of_each(labels["test"], decisions),
+            choose_examples(labels["test"], decisions, probabilities, about.classes),
+            splits["test"].signals,
+            splits["test"].ecg_id,
+        ),
+    )
+    with files.replacing_file(OUT / "index.html") as temporary:
+        temporary.write_text(html, encoding="utf-8")
     print(f"{OUT / 'comparison.md'}: {len(names)} architectures on {about.dataset}")
 
 

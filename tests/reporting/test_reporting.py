@@ -1,4 +1,10 @@
 import json
+import re
+import shutil
+import subprocess
+from dataclasses import replace
+from html import unescape
+from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
@@ -11,7 +17,9 @@ from ecg_temporal.evaluation.trivial import trivial_lines
 from ecg_temporal.evaluation.verdict import Verdict
 from ecg_temporal.models.settings import ArchitectureSettings
 from ecg_temporal.reporting import figures
+from ecg_temporal.reporting.examples import choose_examples, said_of_each
 from ecg_temporal.reporting.findings import find
+from ecg_temporal.reporting.html import Shown, report_page
 from ecg_temporal.reporting.page import SYNTHETIC, comparison_page
 from ecg_temporal.reporting.results import read_probes, read_results
 from ecg_temporal.reporting.tables import comparison, describe, differences, markdown, sentence
@@ -27,6 +35,16 @@ NOISE = {"cnn": 2.0, "cnn_bilstm": 0.6, "cnn_mixed": 0.5, "model": 3.0, "removed
 CLASSES = ["AMI", "NORM", "PMI"]
 SEEDS = [0, 1]
 BOOTSTRAP = BootstrapSettings(replicates=200, seed=0, reference="cnn")
+SETTINGS = TrainSettings(
+    epochs=2,
+    seeds=SEEDS,
+    batch_size=4,
+    crop_seconds=5,
+    weight_decay=0,
+    gradient_clip=1,
+    device="cpu",
+    precision="fp32",
+)
 PROBES = ProbeSettings(permutations=2, seconds=[1, 5], seed=0)
 COST = {
     "training_step_bytes": 10_000_000,
@@ -144,6 +162,12 @@ def test_the_verdict_reads_as_a_sentence():
         "**No recurrent layer is needed**: cnn has a macro-AUPRC of 0.5000, the best, cnn_bilstm"
     )
     assert "-0.0200 [-0.0500, +0.0100]" in text
+    best = Verdict("macro_auprc", "cnn", "cnn", 0, 0, 0)
+    text = sentence(best, values, ARCHITECTURES)
+    assert (
+        text
+        == "**No recurrent layer is needed**: the best macro-AUPRC, 0.5000, is that of cnn (no recurrence)."
+    )
     alone = Verdict("macro_auprc", "cnn_bilstm", "cnn_bilstm", 0, 0, 0)
     assert sentence(alone, values, ARCHITECTURES).startswith("**cnn_bilstm (BiLSTM(128)) is the least")
 
@@ -168,16 +192,6 @@ def test_every_figure_draws_and_synthetic_data_says_so(case, splits, tmp_path):
         assert SYNTHETIC in figure.get_suptitle()
         figure.savefig(tmp_path / "f.png")
         assert (tmp_path / "f.png").stat().st_size > 5000
-    settings = TrainSettings(
-        epochs=2,
-        seeds=SEEDS,
-        batch_size=4,
-        crop_seconds=5,
-        weight_decay=0,
-        gradient_clip=1,
-        device="cpu",
-        precision="fp32",
-    )
     page = comparison_page(
         table,
         results,
@@ -186,7 +200,7 @@ def test_every_figure_draws_and_synthetic_data_says_so(case, splits, tmp_path):
         splits["test"].description,
         300,
         "half",
-        settings,
+        SETTINGS,
         BOOTSTRAP,
         PROBES,
         ["figures/a.png"],
@@ -208,6 +222,99 @@ def test_every_figure_draws_and_synthetic_data_says_so(case, splits, tmp_path):
     for block in page.split("\n\n"):
         if block.startswith("|"):
             assert len({line.count("|") for line in block.splitlines()}) == 1
+
+
+@pytest.fixture(scope="module")
+def html(case, splits, tmp_path_factory):
+    """The report page on disk."""
+    _, labels, results, findings = case
+    truth = labels["test"]
+    table = comparison(results, ARCHITECTURES, trivial_lines(CLASSES, truth), True)
+    decisions = np.roll(truth, 1, axis=0).astype(bool)
+    examples = choose_examples(truth, decisions, 0.5 + 0.4 * decisions, CLASSES)
+    signals = np.resize(splits["test"].signals, (300, 12, 1000))
+    page = report_page(
+        table,
+        results,
+        findings,
+        ARCHITECTURES,
+        replace(splits["test"].description, classes=CLASSES),
+        pd.DataFrame({"subclass": CLASSES, "all": [10, 20, 3]}),
+        "half",
+        SETTINGS,
+        BOOTSTRAP,
+        PROBES,
+        Shown(said_of_each(truth, decisions), examples, signals, np.arange(300)),
+    )
+    path = tmp_path_factory.mktemp("page") / "index.html"
+    path.write_text(page, encoding="utf-8")
+    return path
+
+
+def test_the_page_is_whole_and_needs_no_network(html):
+    page = html.read_text(encoding="utf-8")
+    assert len(page) < 3e6
+    assert not re.search(r"(src|href)=\"(?!#)|url\(|@import|https?:", page)
+    assert SYNTHETIC in page
+    for section in re.findall(r'<section id="(\w+)".*?</section>', page, re.DOTALL):
+        assert f'href="#{section}"' in page
+    outline = ElementTree.fromstring(re.search(r"<main>.*</main>", page, re.DOTALL)[0])
+    charts = outline.findall(".//svg")
+    assert len(charts) >= 14
+    for chart in charts:  # every figure has its data, and says in words what it shows
+        assert chart.get("aria-label") and any(
+            chart.findall(f".//{mark}") for mark in ("circle", "rect", "path[@class='trace']")
+        )
+        assert "nan" not in ElementTree.tostring(chart, encoding="unicode")
+    rows = outline.findall(".//section[@id='comparison']//tbody/tr")
+    assert [row.find("th").text for row in rows] == [
+        *ARCHITECTURES,
+        "nothing",
+        "always NORM",
+        "arXiv:2601.18830",
+    ]
+
+
+def test_a_browser_shows_the_page_without_an_error_and_sorts_the_table(html, tmp_path):
+    browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if browser is None:
+        pytest.skip("NO CHROMIUM: install it to see the report page in a browser")
+    act = """
+      const heads = [...document.querySelectorAll("#comparison th button")];
+      const names = () => [...document.querySelectorAll("#comparison tbody th")].map((th) => th.textContent);
+      const seen = {};
+      heads[3].click(); seen.down = names(); heads[3].click(); seen.up = names();
+      heads[0].click(); seen.byName = names();
+      const fits = document.documentElement.scrollWidth <= document.documentElement.clientWidth;
+      document.title = JSON.stringify({...seen, fits});
+    """
+    copy = tmp_path / "index.html"
+    copy.write_text(
+        html.read_text(encoding="utf-8").replace("</script>", f"{act}</script>"), encoding="utf-8"
+    )
+    flags = "--headless --no-sandbox --disable-gpu --disable-background-networking --enable-logging=stderr"
+    size = f"--window-size=500,900 --user-data-dir={tmp_path / 'profile'}"
+    command = [browser, *flags.split(), *size.split(), "--dump-dom", copy.as_uri()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    assert "CONSOLE" not in done.stderr, done.stderr
+    seen = json.loads(unescape(re.search(r"<title>(\{.*?\})</title>", done.stdout)[1]))
+    value = pd.Series({"cnn_mixed": 3, "cnn_bilstm": 2, "cnn": 1, "model": 0})
+    assert [name for name in seen["down"] if name in value] == list(value.index)
+    assert [name for name in seen["up"] if name in value] == list(value.index[::-1])
+    assert seen["byName"] == sorted(seen["byName"], key=str.lower, reverse=True)
+    assert seen["fits"], "the page is wider than a phone"
+
+
+def test_examples_are_the_surest_of_their_kind():
+    labels = np.array([[0, 1, 0], [1, 0, 0], [1, 0, 0], [0, 0, 1], [0, 1, 1], [0, 0, 0]], np.uint8)
+    decisions = np.array([[0, 1, 0], [1, 0, 0], [1, 0, 0], [1, 0, 0], [1, 1, 1], [1, 0, 0]], bool)
+    probabilities = np.where(decisions, [[0.9], [0.6], [0.8], [0.7], [0.95], [0.99]], 0.1)
+    found = choose_examples(labels, decisions, probabilities, CLASSES)
+    assert [(e.row, e.right) for e in found] == [(2, True), (4, False)]  # NORM alone is no example
+    assert found[1].truth == ["NORM", "PMI"] and found[1].said == ["AMI", "NORM", "PMI"]
+    said = said_of_each(labels, decisions)
+    np.testing.assert_allclose(said[1], [0.5, 1, 0.5])
+    assert np.isnan(said_of_each(labels * 0, decisions)).all()
 
 
 def test_nothing_cheaper_beats_what_is_on_the_pareto_front():

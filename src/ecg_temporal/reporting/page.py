@@ -120,8 +120,8 @@ def _rules(results: Results, names: list[str], rule: str) -> str:
             "## Decision rules",
             f"Every rule is learned on the validation fold alone; the figures above are under **{rule}** "
             "(`decision.rule` in params.yaml). Mean over architectures and seeds. On the validation fold, "
-            "cross-validated in five parts, which is what the choice may look at. No rule is the best in all of "
-            "the paper's three figures; by their mean rank it is "
+            "cross-validated in five parts, which is what the choice may look at. No rule is the best in all "
+            "three of the paper's figures; by their mean rank it is "
             f"**{validation['rank'].idxmin()}**:",
             figure_table(validation, "rule", RULE_METRICS | {"rank": "mean rank of the first three ↓"}),
             "On the test fold, with the calibration of the probabilities behind the decisions (classwise "

@@ -130,6 +130,11 @@ def sentence(verdict: Verdict, values: pd.Series, architectures: dict[str, Archi
     """Return the verdict in one sentence, in Markdown; `values` are those of its metric by name."""
     metric = METRICS[verdict.metric].split()[0]
     winner = f"{verdict.best} ({describe(architectures[verdict.best])})"
+    if amount(architectures[verdict.best])[0] == 0:
+        return (
+            f"**No recurrent layer is needed**: the best {metric}, {values[verdict.best]:.4f}, is that of "
+            f"{winner}."
+        )
     if verdict.least == verdict.best:
         return (
             f"**{winner} is the least that is enough**: it has the best {metric}, "

@@ -1,0 +1,69 @@
+"""From the decisions of one model: records to look at, and what is said of the records of each class."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Example:
+    """A test record by its row: the classes that it has, those that are said of it, and how surely."""
+
+    row: int
+    truth: list[str]
+    said: list[str]
+    probability: float
+
+    @property
+    def right(self) -> bool:
+        """Whether the two sets are the same."""
+        return set(self.truth) == set(self.said)
+
+
+def choose_examples(
+    labels: NDArray[np.uint8],
+    decisions: NDArray[np.bool_],
+    probabilities: NDArray[np.floating],
+    classes: list[str],
+    each: int = 2,
+) -> list[Example]:
+    """Return `each` surest right and `each` surest wrong decisions, each of another class.
+
+    All arrays are [records, classes]. Of the right ones the least sure class counts, and NORM alone is left
+    out; of the wrong ones the surest class that the record does not have.
+    """
+    truth = labels.astype(bool)
+    same = (truth == decisions).all(axis=1)
+    only_norm = (
+        truth.sum(axis=1) == truth[:, classes.index("NORM")] if "NORM" in classes else ~truth.any(axis=1)
+    )
+    right = np.where(same & truth.any(axis=1) & ~only_norm, np.where(truth, probabilities, 1).min(axis=1), -1)
+    extra = np.where(decisions & ~truth, probabilities, -1)
+    wrong = np.where(truth.any(axis=1), extra.max(axis=1), -1)
+    chosen: list[Example] = []
+    for score, key in ((right, truth), (wrong, decisions & ~truth)):
+        seen: set[int] = set()
+        taken = 0
+        for row in np.argsort(-score, kind="stable"):
+            of_row = int(np.flatnonzero(key[row])[0]) if key[row].any() else -1
+            if taken == each or score[row] < 0:
+                break
+            if of_row not in seen:
+                seen.add(of_row)
+                taken += 1
+                has, said = (
+                    [classes[k] for k in np.flatnonzero(member[row])] for member in (truth, decisions)
+                )
+                chosen.append(Example(int(row), has, said, float(score[row])))
+    return chosen
+
+
+def said_of_each(labels: NDArray[np.uint8], decisions: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return how often each class (columns) is said of the records that have one (rows), [classes, classes].
+
+    Both arrays are [records, classes]. A class without a record is a row of NaN.
+    """
+    truth = labels.astype(np.float64)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(truth.T @ decisions / truth.sum(axis=0)[:, None])

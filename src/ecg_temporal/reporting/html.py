@@ -1,0 +1,330 @@
+"""reports/index.html: the report as one page that needs no network, in light and dark, on any screen."""
+
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ecg_temporal.evaluation.settings import BootstrapSettings, ProbeSettings
+from ecg_temporal.evaluation.verdict import amount
+from ecg_temporal.models.settings import ArchitectureSettings
+from ecg_temporal.ptbxl.names import NAMES
+from ecg_temporal.ptbxl.waveforms import LEADS
+from ecg_temporal.reporting import svg
+from ecg_temporal.reporting.examples import Example
+from ecg_temporal.reporting.figures import COSTS, family, pareto_front
+from ecg_temporal.reporting.findings import CANDIDATE, VERDICT_METRIC, Findings
+from ecg_temporal.reporting.page import SYNTHETIC
+from ecg_temporal.reporting.results import Results
+from ecg_temporal.reporting.tables import LOWER_IS_BETTER, METRICS, sentence
+from ecg_temporal.store import Description
+from ecg_temporal.training.settings import TrainSettings
+
+SHOWN_LEADS = ("II", "V1", "V5")
+STYLE = (Path(__file__).parent / "page.css").read_text(encoding="utf-8")
+SCRIPT = (Path(__file__).parent / "page.js").read_text(encoding="utf-8")
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What the page shows of the model that the verdict calls enough."""
+
+    said: NDArray[np.float64]
+    examples: list[Example]
+    signals: NDArray[np.int16]
+    ecg_id: NDArray[np.int64]
+
+
+def report_page(
+    table: pd.DataFrame,
+    results: Results,
+    findings: Findings,
+    architectures: dict[str, ArchitectureSettings],
+    about: Description,
+    counts: pd.DataFrame,
+    rule: str,
+    settings: TrainSettings,
+    bootstrap: BootstrapSettings,
+    probes: ProbeSettings,
+    shown: Shown,
+) -> str:
+    """Return the page.
+
+    Parameters
+    ----------
+    table : DataFrame
+        `tables.comparison`'s.
+    results : Results
+    findings : Findings
+    architectures : dict of str to ArchitectureSettings
+    about : Description
+    counts : DataFrame
+        metrics/labels.csv: positive records by subclass and split.
+    rule, settings, bootstrap, probes
+        Of params.yaml.
+    shown : Shown
+        `signals` are the test fold's, int16 [records, leads, samples].
+
+    """
+    compared = {name: each for name, each in architectures.items() if name != CANDIDATE}
+    models = table[table["kind"] == "architecture"].set_index("name")
+    score = models[VERDICT_METRIC]
+    seeds = ", ".join(map(str, settings.seeds))
+    sections = [
+        ("comparison", "The comparison", _comparison(table, findings, rule)),
+        ("cost", "What a point of score costs", _cost(findings, score, compared)),
+        ("depth", "Depth and direction", _depth(findings, compared)),
+        ("time", "Order and context", _time(findings, compared, probes, about.sampling_rate_hz)),
+        ("diagnoses", "Which diagnoses gain or lose", _diagnoses(findings, results, bootstrap.reference)),
+        ("mistaken", "What is said of which diagnosis", _said(shown, about.classes, findings)),
+        ("calibration", "Calibration", _calibration(findings)),
+        ("training", "Learning curves", _training(results, compared)),
+        ("examples", "Right and wrong", _examples(shown, about.sampling_rate_hz)),
+        ("data", "The data", _data(counts, about)),
+        ("methods", "How it was made", _methods(findings, about, rule, settings, bootstrap)),
+    ]
+    links = "".join(f'<li><a href="#{key}">{escape(title)}</a></li>' for key, title, _ in sections)
+    body = "".join(
+        f'<section id="{key}" aria-labelledby="h-{key}"><h2 id="h-{key}">{escape(title)}</h2>{content}</section>'
+        for key, title, content in sections
+    )
+    warning = f'<p class="warning"><strong>{escape(SYNTHETIC)}.</strong></p>' if about.synthetic else ""
+    verdict = _bold(sentence(findings.verdict, score, architectures))
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>How much temporal modelling is enough?</title><style>{STYLE}</style></head><body>"
+        '<a class="skip" href="#comparison">Skip to the comparison</a>'
+        f"<header><h1>How much temporal modelling is enough?</h1>{warning}"
+        f'<p class="verdict">{verdict}</p>'
+        f"<p>{escape(about.dataset)}, test fold; {len(compared)} architectures on one CNN trunk; seeds {seeds}; "
+        f'{settings.epochs} epochs.</p><nav aria-label="Sections"><ul>{links}</ul></nav></header>'
+        f"<main>{body}</main><footer><p>Not a medical device. Every figure comes from <code>dvc repro</code> "
+        f"at the commit that holds this page.</p></footer><script>{SCRIPT}</script></body></html>\n"
+    )
+
+
+def _comparison(table: pd.DataFrame, findings: Findings, rule: str) -> str:
+    cells = findings.intervals.set_index(["architecture", "metric"]).to_dict("index")
+    models = table[table["kind"] == "architecture"]
+    best = {m: models[m].min() if m in LOWER_IS_BETTER else models[m].max() for m in METRICS}
+    heads = ["architecture", "temporal part", "parameters", *METRICS.values()]
+    head = "".join(f'<th scope="col"><button type="button">{escape(text)}</button></th>' for text in heads)
+    rows = ""
+    for row in table.to_dict("records"):
+        name = str(row["name"])
+        temporal = "" if pd.isna(row["temporal"]) else row["temporal"]
+        size = "" if pd.isna(row["parameters"]) else f"{row['parameters']:,}"
+        rows += f'<tr class="{row["kind"]}"><th scope="row">{escape(name)}</th><td>{escape(temporal)}</td>'
+        rows += f'<td data-value="{size.replace(",", "")}">{size}</td>'
+        for metric in METRICS:
+            value = row[metric]
+            if pd.isna(value):
+                rows += "<td></td>"
+                continue
+            text = f"{value:.4f}"
+            if row["kind"] == "architecture" and value == best[metric]:
+                text = f"<strong>{text}</strong>"
+            if (name, metric) in cells:
+                found = cells[name, metric]
+                text += f"<small>{found['low']:.3f} – {found['high']:.3f}</small>"
+            rows += f'<td data-value="{value}">{text}</td>'
+        rows += "</tr>"
+    return (
+        f"<p>Decision rule {escape(rule)}; mean over seeds, with the 95% interval of a bootstrap over the test "
+        "records. A click on a heading sorts. In bold the best architecture; <em>nothing</em> and <em>always "
+        "NORM</em> are constant predictions.</p>"
+        f'<div class="wide" tabindex="0" role="region" aria-label="Comparison table"><table class="sortable">'
+        f"<caption>Test fold</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
+    )
+
+
+def _cost(findings: Findings, score: pd.Series, compared: dict[str, ArchitectureSettings]) -> str:
+    names = list(compared)
+    charts = ""
+    for column, (label, unit) in COSTS.items():
+        spent = findings.cost.loc[names, column] / unit
+        marks = [
+            svg.Mark(float(spent[name]), float(score[name]), name, _css(compared[name])) for name in names
+        ]
+        front = pareto_front(spent, score[names])
+        charts += f"<figure>{svg.scatter(marks, label, 'macro-AUPRC', front)}</figure>"
+    return (
+        "<p>Nothing cheaper scores higher than what the dashed line joins. Point at a mark for its figures.</p>"
+        f'{_legend(compared)}<div class="charts">{charts}</div>'
+    )
+
+
+def _depth(findings: Findings, compared: dict[str, ArchitectureSettings]) -> str:
+    rows = findings.intervals[findings.intervals["metric"] == VERDICT_METRIC].set_index("architecture")
+    value = rows["value"].to_dict()
+    plain = [name for name, each in compared.items() if amount(each)[0] == 0 and each.widen == 1]
+    series: dict[str, tuple[str, list[tuple[float, float]]]] = {}
+    for name, each in compared.items():
+        layers = amount(each)[0]
+        if layers and family(each) != "mixed":
+            start = [(0.0, float(value[plain[0]]))] if plain else []
+            points = series.setdefault(family(each), (_css(each), start))[1]
+            points.append((float(layers), float(value[name])))
+    if not series:
+        return "<p>No recurrent architecture is compared.</p>"
+    series = {kind: (css, sorted(points)) for kind, (css, points) in series.items()}
+    from_best = findings.from_best[findings.from_best["metric"] == VERDICT_METRIC].set_index("architecture")
+    marks = [
+        _row(name, from_best.loc[name], _css(compared[name])) for name in compared if name in from_best.index
+    ]
+    return (
+        "<p>Every line starts at the CNN without recurrence.</p>"
+        f'{_legend(compared)}<div class="charts"><figure>'
+        f"{svg.lines(series, 'recurrent layers', 'macro-AUPRC')}</figure>"
+        f"<figure>{svg.forest(marks, f'macro-AUPRC minus that of {findings.best}, the best')}</figure></div>"
+    )
+
+
+def _time(
+    findings: Findings, compared: dict[str, ArchitectureSettings], probes: ProbeSettings, rate: int
+) -> str:
+    marks = [_row(name, findings.order.loc[name], _css(each)) for name, each in compared.items()]
+    series = {
+        name: (_css(each), [(float(s), float(v)) for s, v in findings.context.loc[name].items()])  # type: ignore[arg-type]
+        for name, each in compared.items()
+    }
+    reach = int(findings.cost["receptive_field_samples"].iloc[0]) / rate
+    return (
+        f"<p>One frame of the trunk sees {reach:.2f} s of signal. Left: what a model loses when the frames come "
+        f"in random order ({probes.permutations} orders, averaged). Right: the same models on the middle of each "
+        "record, and on all of it.</p>"
+        f'{_legend(compared)}<div class="charts"><figure>'
+        f"{svg.forest(marks, 'change of macro-AUPRC with permuted frames')}</figure>"
+        f"<figure>{svg.lines(series, 'seconds of signal', 'macro-AUPRC')}</figure></div>"
+    )
+
+
+def _diagnoses(findings: Findings, results: Results, reference: str) -> str:
+    positives = results.per_class.drop_duplicates("subclass").set_index("subclass")["positives"]
+    rows = findings.classes[findings.classes["architecture"] == findings.recurrent].set_index("subclass")
+    marks = []
+    for name in positives.sort_values(ascending=False, kind="stable").index:
+        if name not in rows.index:
+            continue
+        row = rows.loc[name]
+        css = "lose" if row["high"] < 0 else "gain" if row["low"] > 0 else "even"
+        marks.append(_row(f"{name} ({positives[name]})", row, css))
+    return (
+        f"<p>Average precision of {escape(findings.recurrent)}, the best with recurrence, minus that of "
+        f"{escape(reference)}; in brackets the positive test records. 95% intervals, not corrected for the number "
+        f"of classes.</p><figure>{svg.forest(marks, 'difference in average precision')}</figure>"
+    )
+
+
+def _said(shown: Shown, classes: list[str], findings: Findings) -> str:
+    chart = svg.heat(shown.said, classes, classes, "said of records with")
+    return (
+        f"<p>Of the test records that have the diagnosis of a row, how many are said to have that of a column, by "
+        f"the ensemble of {escape(findings.verdict.least)}. Records have several diagnoses, so that off the "
+        f"diagonal stand errors and company.</p><figure>{chart}</figure>"
+    )
+
+
+def _calibration(findings: Findings) -> str:
+    series = {
+        kind: (css, list(zip(mean.tolist(), share.tolist(), strict=True)))
+        for (kind, (mean, share, _)), css in zip(findings.reliability.items(), ("even", "gain"), strict=True)
+    }
+    keys = '<p class="legend"><span class="even">as trained</span><span class="gain">calibrated</span></p>'
+    chart = svg.lines(series, "predicted probability", "share of positive decisions", diagonal=True)
+    return f"<p>{escape(findings.best)}, all classes pooled.</p>{keys}<figure>{chart}</figure>"
+
+
+def _training(results: Results, compared: dict[str, ArchitectureSettings]) -> str:
+    means = results.history.groupby(["architecture", "epoch"])[["train_loss", "macro_auprc"]].mean()
+    charts = ""
+    for column, label in (("train_loss", "training loss"), ("macro_auprc", "macro-AUPRC, validation")):
+        series = {
+            name: (_css(each), [(float(e), float(v)) for e, v in means.loc[name][column].items()])  # type: ignore[arg-type]
+            for name, each in compared.items()
+        }
+        charts += f"<figure>{svg.lines(series, 'epoch', label)}</figure>"
+    return f'{_legend(compared)}<div class="charts">{charts}</div>'
+
+
+def _examples(shown: Shown, rate: int) -> str:
+    rows = [LEADS.index(lead) for lead in SHOWN_LEADS]
+    cards = ""
+    for example in shown.examples:
+        chart = svg.ecg(shown.signals[example.row][rows], SHOWN_LEADS, rate)
+        truth, said = (", ".join(_named(names)) or "nothing" for names in (example.truth, example.said))
+        css = "right" if example.right else "wrong"
+        cards += (
+            f'<figure class="{css}"><figcaption><strong>{css.capitalize()}</strong>, record '
+            f"{shown.ecg_id[example.row]}. Annotated: {escape(truth)}. Said: {escape(said)} "
+            f"({example.probability:.0%} sure).</figcaption>{chart}</figure>"
+        )
+    return f'<p>The surest decisions of their kind, each of another diagnosis.</p><div class="charts">{cards}</div>'
+
+
+def _data(counts: pd.DataFrame, about: Description) -> str:
+    columns = [column for column in counts.columns if column != "subclass"]
+    head = "".join(
+        f'<th scope="col"><button type="button">{escape(c)}</button></th>' for c in ["subclass", *columns]
+    )
+    rows = ""
+    for row in counts.to_dict("records"):
+        name = str(row["subclass"])
+        cells = "".join(f'<td data-value="{row[c]}">{row[c]:,}</td>' for c in columns)
+        rows += f'<tr><th scope="row" title="{escape(NAMES.get(name, name))}">{escape(name)}</th>{cells}</tr>'
+    return (
+        f"<p>{escape(about.dataset)} at {about.sampling_rate_hz} Hz: positive records by subclass and split.</p>"
+        '<div class="wide" tabindex="0" role="region" aria-label="Positive records"><table class="sortable">'
+        f"<caption>Positive records</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
+    )
+
+
+def _methods(
+    findings: Findings, about: Description, rule: str, settings: TrainSettings, bootstrap: BootstrapSettings
+) -> str:
+    trained = sorted({name for each in findings.cost["training_hardware"] for name in each})
+    return (
+        "<ul><li>One residual CNN is shared by all; recurrent layers stand on its frames, or none. Then mean and "
+        "maximum over time, and a linear classifier.</li>"
+        f"<li>Trained on random pieces of {settings.crop_seconds:g} s with binary cross-entropy, AdamW and a one-cycle "
+        "schedule; a record's prediction is the mean over half-overlapping pieces. The epoch is chosen on the "
+        "validation fold by macro-AUPRC.</li>"
+        f"<li>Rule {escape(rule)} was learned on the validation fold. The test fold takes no part in training, "
+        "selection, scaling or thresholds.</li>"
+        f"<li>Intervals: paired bootstrap over the test records, {bootstrap.replicates:,} replicates, seeds averaged "
+        "within a replicate. They don't say how much another training would differ.</li>"
+        f"<li>Trained on {escape('; '.join(trained))}.</li></ul>"
+        "<p>To reproduce it, check out the commit that holds this page, and run:</p>"
+        "<pre><code>make setup &amp;&amp; source .venv/bin/activate\n"
+        "export PTBXL_DIR=/data/ptb-xl   # or leave it unset to download\ndvc repro</code></pre>"
+        "<p>All tables and intervals: comparison.md and tables/ beside this page. "
+        f"Signals and labels of the test fold: SHA-256 <code>{about.sha256[:16]}…</code></p>"
+    )
+
+
+def _row(name: str, row: Any, css: str) -> svg.Mark:
+    return svg.Mark(float(row["difference"]), 0.0, name, css, float(row["low"]), float(row["high"]))
+
+
+def _css(settings: ArchitectureSettings) -> str:
+    return "f-" + family(settings).lower().replace(" ", "-")
+
+
+def _legend(compared: dict[str, ArchitectureSettings]) -> str:
+    kinds = {family(each): _css(each) for each in compared.values()}
+    keys = "".join(f'<span class="{css}">{escape(kind)}</span>' for kind, css in kinds.items())
+    return f'<p class="legend">{keys}</p>'
+
+
+def _named(names: list[str]) -> list[str]:
+    return [NAMES.get(name, name) for name in names]
+
+
+def _bold(text: str) -> str:
+    parts = escape(text).split("**")
+    return "".join(f"<strong>{part}</strong>" if k % 2 else part for k, part in enumerate(parts))

@@ -1,0 +1,197 @@
+"""Charts as SVG text for the report page: no script, colours from its style sheet, a <title> on every mark.
+
+A mark's title is what a browser shows on hover and what a screen reader says. Colours are CSS classes, so
+that they follow the reader's light or dark scheme.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+
+import numpy as np
+from numpy.typing import NDArray
+
+WIDTH, HEIGHT = 640, 360
+LEFT, RIGHT, TOP, BOTTOM = 64, 16, 12, 48
+
+Scale = Callable[[float], float]
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A point: where, whose (its family is its CSS class), what a reader is told, and its interval in y."""
+
+    x: float
+    y: float
+    name: str
+    family: str
+    low: float | None = None
+    high: float | None = None
+
+
+def scatter(marks: Sequence[Mark], x_label: str, y_label: str, front: Sequence[str] = ()) -> str:
+    """Return points with their names; those named in `front` are joined by a dashed step."""
+    x, y, body = _frame([m.x for m in marks], [m.y for m in marks], x_label, y_label)
+    on_front = sorted((m for m in marks if m.name in front), key=lambda m: m.x)
+    steps = [
+        f"{'H' if k else 'M'}{x(m.x):.1f}{'V' if k else ' '}{y(m.y):.1f}" for k, m in enumerate(on_front)
+    ]
+    body += f'<path class="front" d="{"".join(steps)}"/>' if steps else ""
+    for m in marks:
+        title = f"{m.name}: {x_label} {_short(m.x)}, {y_label} {m.y:.4f}"
+        body += f'<circle class="{m.family}" cx="{x(m.x):.1f}" cy="{y(m.y):.1f}" r="6" tabindex="0">'
+        body += f"<title>{escape(title)}</title></circle>"
+        anchor = "end" if x(m.x) > WIDTH - 110 else "start"
+        shift = -9 if anchor == "end" else 9
+        body += f'<text class="name" x="{x(m.x) + shift:.1f}" y="{y(m.y) + 3:.1f}" text-anchor="{anchor}">'
+        body += f"{escape(m.name)}</text>"
+    return _svg(body, f"{y_label} against {x_label}")
+
+
+def lines(
+    series: Mapping[str, tuple[str, Sequence[tuple[float, float]]]],
+    x_label: str,
+    y_label: str,
+    diagonal: bool = False,
+) -> str:
+    """Return a line per name of `series`: its family, and its points (x, y)."""
+    points = [point for _, of_one in series.values() for point in of_one]
+    x, y, body = _frame([p[0] for p in points], [p[1] for p in points], x_label, y_label)
+    if diagonal:
+        body += f'<path class="front" d="M{x(0):.1f} {y(0):.1f}L{x(1):.1f} {y(1):.1f}"/>'
+    for name, (family, of_one) in series.items():
+        path = "L".join(f"{x(a):.1f} {y(b):.1f}" for a, b in of_one)
+        body += f'<path class="line {family}" d="M{path}"><title>{escape(name)}</title></path>'
+        for a, b in of_one:
+            title = f"{name}: {x_label} {_short(a)}, {y_label} {b:.4f}"
+            body += f'<circle class="{family}" cx="{x(a):.1f}" cy="{y(b):.1f}" r="3.5">'
+            body += f"<title>{escape(title)}</title></circle>"
+    return _svg(body, f"{y_label} by {x_label}")
+
+
+def forest(marks: Sequence[Mark], label: str, row: int = 22) -> str:
+    """Return a row per mark: its name, its value `x` as a point and its interval as a bar; a line at zero."""
+    left, height = 150, TOP + BOTTOM + row * len(marks)
+    values = [v for m in marks for v in (m.x, m.low, m.high) if v is not None and not math.isnan(v)]
+    low, high = min(0.0, *values), max(0.0, *values)
+    span = (high - low) or 1.0
+    low, high = low - 0.04 * span, high + 0.04 * span
+
+    def x(value: float) -> float:
+        return left + (value - low) / (high - low) * (WIDTH - left - RIGHT)
+
+    base = height - BOTTOM
+    body = ""
+    for tick in _ticks(low, high):
+        body += f'<path class="grid" d="M{x(tick):.1f} {TOP}V{base}"/>'
+        body += (
+            f'<text class="tick" x="{x(tick):.1f}" y="{base + 16}" text-anchor="middle">{_short(tick)}</text>'
+        )
+    body += f'<path class="axis" d="M{x(0):.1f} {TOP}V{base}"/>'
+    for k, m in enumerate(marks):
+        y = TOP + row * (k + 0.5)
+        body += f'<text class="name" x="{left - 8}" y="{y + 4:.1f}" text-anchor="end">{escape(m.name)}</text>'
+        if math.isnan(m.x) or m.low is None or m.high is None:
+            continue
+        title = f"{m.name}: {m.x:+.4f} [{m.low:+.4f}, {m.high:+.4f}]"
+        body += f'<g class="{m.family}" tabindex="0"><title>{escape(title)}</title>'
+        body += f'<path class="line {m.family}" d="M{x(m.low):.1f} {y:.1f}H{x(m.high):.1f}"/>'
+        body += f'<circle class="{m.family}" cx="{x(m.x):.1f}" cy="{y:.1f}" r="4.5"/></g>'
+    body += f'<text class="label" x="{(left + WIDTH) / 2}" y="{height - 8}" text-anchor="middle">'
+    body += f"{escape(label)}</text>"
+    return _svg(body, label, height)
+
+
+def heat(values: NDArray[np.floating], rows: Sequence[str], columns: Sequence[str], what: str) -> str:
+    """Return a cell per value of [rows, columns], between 0 and 1, the darker the larger."""
+    left, top, size = 92, 92, 22
+    width, height = left + size * len(columns) + 4, top + size * len(rows) + 4
+    body = ""
+    for j, name in enumerate(columns):
+        x = left + size * (j + 0.5)
+        body += (
+            f'<text class="tick" transform="translate({x:.1f} {top - 6}) rotate(-60)">{escape(name)}</text>'
+        )
+    for i, name in enumerate(rows):
+        y = top + size * i
+        body += f'<text class="tick" x="{left - 6}" y="{y + 15}" text-anchor="end">{escape(name)}</text>'
+        for j, other in enumerate(columns):
+            value = float(values[i, j])
+            shown = 0.0 if math.isnan(value) else value
+            title = f"{name}, {other}: " + ("no record" if math.isnan(value) else f"{value:.0%}")
+            body += (
+                f'<rect class="cell" x="{left + size * j}" y="{y}" width="{size - 1}" height="{size - 1}" '
+            )
+            body += f'fill-opacity="{shown:.3f}"><title>{escape(f"{what} {title}")}</title></rect>'
+    return _svg(body, what, height, width)
+
+
+def ecg(signals: NDArray[np.int16], leads: Sequence[str], rate: int) -> str:
+    """Return traces of int16 microvolts [leads, samples], one above the other, 1 mV and 1 s to scale."""
+    row, millivolt = 72, 28.0
+    width, height = WIDTH, row * len(leads) + 16
+    step = (WIDTH - 40) / signals.shape[1]
+    body = ""
+    for second in range(signals.shape[1] // rate + 1):
+        body += f'<path class="grid" d="M{36 + second * rate * step:.1f} 4V{height - 12}"/>'
+    for k, lead in enumerate(leads):
+        trace = (signals[k] - np.median(signals[k])) / 1000 * millivolt
+        zero = row * (k + 0.55)
+        y = np.clip(zero - trace, zero - row * 0.9, zero + row * 0.75)
+        path = "L".join(f"{36 + i * step:.1f} {v:.1f}" for i, v in enumerate(y))
+        body += f'<path class="trace" d="M{path}"/><text class="name" x="4" y="{zero + 4:.1f}">{lead}</text>'
+    return _svg(body, f"ECG, leads {', '.join(leads)}", height, width)
+
+
+def _frame(xs: Sequence[float], ys: Sequence[float], x_label: str, y_label: str) -> tuple[Scale, Scale, str]:
+    """Return both scales, and the grid with its labels."""
+    x_low, x_high = _padded(xs)
+    y_low, y_high = _padded(ys)
+
+    def x(value: float) -> float:
+        return LEFT + (value - x_low) / (x_high - x_low) * (WIDTH - LEFT - RIGHT)
+
+    def y(value: float) -> float:
+        return HEIGHT - BOTTOM - (value - y_low) / (y_high - y_low) * (HEIGHT - TOP - BOTTOM)
+
+    body = ""
+    for tick in _ticks(x_low, x_high):
+        body += f'<path class="grid" d="M{x(tick):.1f} {TOP}V{HEIGHT - BOTTOM}"/>'
+        body += f'<text class="tick" x="{x(tick):.1f}" y="{HEIGHT - BOTTOM + 16}" text-anchor="middle">'
+        body += f"{_short(tick)}</text>"
+    for tick in _ticks(y_low, y_high):
+        body += f'<path class="grid" d="M{LEFT} {y(tick):.1f}H{WIDTH - RIGHT}"/>'
+        body += (
+            f'<text class="tick" x="{LEFT - 6}" y="{y(tick) + 4:.1f}" text-anchor="end">{_short(tick)}</text>'
+        )
+    body += f'<text class="label" x="{(LEFT + WIDTH) / 2}" y="{HEIGHT - 8}" text-anchor="middle">'
+    body += f"{escape(x_label)}</text>"
+    body += f'<text class="label" transform="translate(14 {(HEIGHT - BOTTOM) / 2}) rotate(-90)" '
+    body += f'text-anchor="middle">{escape(y_label)}</text>'
+    return x, y, body
+
+
+def _padded(values: Sequence[float]) -> tuple[float, float]:
+    low, high = min(values), max(values)
+    span = (high - low) or abs(high) or 1.0
+    return low - 0.06 * span, high + 0.06 * span
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    """Return about five round numbers between `low` and `high`."""
+    rough = (high - low) / 5
+    power = 10 ** math.floor(math.log10(rough))
+    step = next(m * power for m in (1, 2, 5, 10) if m * power >= rough)
+    return [k * step for k in range(math.ceil(low / step), math.floor(high / step) + 1)]
+
+
+def _short(value: float) -> str:
+    return f"{value:.4g}"
+
+
+def _svg(body: str, title: str, height: float = HEIGHT, width: float = WIDTH) -> str:
+    return (
+        f'<svg viewBox="0 0 {width:g} {height:g}" role="group" aria-label="{escape(title)}">'
+        f"<title>{escape(title)}</title>{body}</svg>"
+    )
