@@ -1,4 +1,4 @@
-"""Tabulate and draw the comparison: reports/index.html, comparison.md, tables/ and figures/."""
+"""Tabulate and draw the comparison: reports/{index.html,comparison.md,tables,figures} and MODEL_CARD.md."""
 
 import json
 import sys
@@ -13,19 +13,22 @@ from ecg_temporal.evaluation.predictions import read_predictions
 from ecg_temporal.evaluation.settings import BootstrapSettings, DecisionSettings, ProbeSettings
 from ecg_temporal.evaluation.trivial import trivial_lines
 from ecg_temporal.models.settings import ArchitectureSettings
+from ecg_temporal.ptbxl.raw import TABLE, read_table
 from ecg_temporal.reporting import figures
+from ecg_temporal.reporting.card import model_card
 from ecg_temporal.reporting.examples import choose_examples, said_of_each
 from ecg_temporal.reporting.findings import CANDIDATE, VERDICT_METRIC, find
 from ecg_temporal.reporting.html import Shown, report_page
 from ecg_temporal.reporting.page import SYNTHETIC, comparison_page
 from ecg_temporal.reporting.results import read_probes, read_results
+from ecg_temporal.reporting.subgroups import by_diagnosis, by_subgroup, subgroups
 from ecg_temporal.reporting.tables import comparison
 from ecg_temporal.settings import read_params, section
 from ecg_temporal.store import read_split
 from ecg_temporal.training.settings import TrainSettings
 
 METRICS, PREDICTIONS, PROBES = Path("metrics"), Path("predictions"), Path("probes")
-DATA, MANIFEST, OUT = Path("data/processed"), Path("data/raw/manifest.json"), Path("reports")
+RAW, DATA, OUT, CARD = Path("data/raw"), Path("data/processed"), Path("reports"), Path("MODEL_CARD.md")
 
 
 def main() -> None:
@@ -95,7 +98,7 @@ def main() -> None:
         verdict = json.dumps(asdict(findings.verdict), indent=2)
         (folder / "verdict.json").write_text(verdict + "\n", encoding="utf-8")
     settings = section(params, "train", TrainSettings)
-    manifest = json.loads(MANIFEST.read_text(encoding="utf-8"))
+    manifest = json.loads((RAW / "manifest.json").read_text(encoding="utf-8"))
     page = comparison_page(
         table,
         results,
@@ -117,7 +120,8 @@ def main() -> None:
     enough = predictions[findings.verdict.least]
     fitted = fit_rule(rule, labels["validation"], enough.ensemble("validation"))
     decisions = fitted.decide(enough.ensemble("test"))
-    probabilities = fitted.probabilities(enough.ensemble("test"))
+    logits = enough.ensemble("test")
+    said = said_of_each(labels["test"], decisions)
     html = report_page(
         table,
         results,
@@ -130,14 +134,30 @@ def main() -> None:
         bootstrap,
         probe_settings,
         Shown(
-            said_of_each(labels["test"], decisions),
-            choose_examples(labels["test"], decisions, probabilities, about.classes),
+            said,
+            choose_examples(labels["test"], decisions, fitted.probabilities(logits), about.classes),
             splits["test"].signals,
             splits["test"].ecg_id,
         ),
     )
     with files.replacing_file(OUT / "index.html") as temporary:
         temporary.write_text(html, encoding="utf-8")
+    people = read_table(RAW / TABLE)
+    card = model_card(
+        findings.verdict,
+        architectures[findings.verdict.least],
+        about,
+        people,
+        by_subgroup(
+            subgroups(people.loc[splits["test"].ecg_id]), labels["test"], logits, decisions, bootstrap
+        ),
+        by_diagnosis(about.classes, labels["test"], logits, decisions),
+        pd.DataFrame(said, about.classes, about.classes),
+        rule,
+        settings,
+    )
+    with files.replacing_file(CARD) as temporary:
+        temporary.write_text(card, encoding="utf-8")
     print(f"{OUT / 'comparison.md'}: {len(names)} architectures on {about.dataset}")
 
 

@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn import metrics as sk
 
 from ecg_temporal.evaluation.predictions import SPLITS, Predictions
 from ecg_temporal.evaluation.settings import BootstrapSettings, ProbeSettings
@@ -17,11 +18,13 @@ from ecg_temporal.evaluation.trivial import trivial_lines
 from ecg_temporal.evaluation.verdict import Verdict
 from ecg_temporal.models.settings import ArchitectureSettings
 from ecg_temporal.reporting import figures
+from ecg_temporal.reporting.card import model_card
 from ecg_temporal.reporting.examples import choose_examples, said_of_each
 from ecg_temporal.reporting.findings import find
 from ecg_temporal.reporting.html import Shown, report_page
 from ecg_temporal.reporting.page import SYNTHETIC, comparison_page
 from ecg_temporal.reporting.results import read_probes, read_results
+from ecg_temporal.reporting.subgroups import by_diagnosis, by_subgroup, subgroups
 from ecg_temporal.reporting.tables import comparison, describe, differences, markdown, sentence
 from ecg_temporal.training.settings import TrainSettings
 
@@ -315,6 +318,54 @@ def test_examples_are_the_surest_of_their_kind():
     said = said_of_each(labels, decisions)
     np.testing.assert_allclose(said[1], [0.5, 1, 0.5])
     assert np.isnan(said_of_each(labels * 0, decisions)).all()
+
+
+def test_groups_and_diagnoses_are_measured_as_if_they_were_alone():
+    rng = np.random.default_rng(0)
+    labels = (rng.random((200, 3)) < 0.4).astype(np.uint8)
+    scores = labels + rng.normal(size=labels.shape)
+    decisions = scores > 0.5
+    people = pd.DataFrame(
+        {"sex": rng.integers(0, 2, 200), "age": rng.choice([30.0, 59.0, 60.0, 300.0, np.nan], 200)}
+    )
+    groups = subgroups(people)
+    assert groups["women"].sum() == (people["sex"] == 1).sum()
+    assert groups["40 to 59"].sum() == (people["age"] == 59).sum()
+    assert groups["80 and over"].sum() == (people["age"] == 300).sum()
+    groups["nobody"] = np.zeros(200, bool)
+    table = by_subgroup(groups, labels, scores, decisions, BOOTSTRAP).set_index(["group", "metric"])
+    assert "nobody" not in table.index
+    women = groups["women"]
+    row = table.loc[("women", "micro_f1")]
+    assert row["value"] == pytest.approx(sk.f1_score(labels[women], decisions[women], average="micro"))
+    assert row["records"] == women.sum() and row["low"] < row["value"] < row["high"]
+    each = by_diagnosis(CLASSES, labels, scores, decisions)
+    for k, name in enumerate(CLASSES):
+        assert each.loc[name, "recall"] == pytest.approx(sk.recall_score(labels[:, k], decisions[:, k]))
+        assert each.loc[name, "precision"] == pytest.approx(sk.precision_score(labels[:, k], decisions[:, k]))
+
+
+def test_the_model_card_names_groups_diagnoses_and_failures(case, splits):
+    _, labels, _, findings = case
+    truth = labels["test"]
+    decisions = np.roll(truth, 1, axis=0).astype(bool)
+    people = pd.DataFrame({"sex": [0, 1] * 150, "age": 50.0})
+    text = model_card(
+        findings.verdict,
+        ARCHITECTURES[findings.verdict.least],
+        splits["test"].description,
+        people,
+        by_subgroup(subgroups(people), truth, truth - 0.5, decisions, BOOTSTRAP),
+        by_diagnosis(CLASSES, truth, truth - 0.5, decisions),
+        pd.DataFrame(said_of_each(truth, decisions), CLASSES, CLASSES),
+        "half",
+        SETTINGS,
+    )
+    assert text.startswith(f"# Model card: {findings.verdict.least}") and SYNTHETIC in text
+    rows = {line.split("|")[1].strip() for line in text.splitlines() if line.startswith("|")}
+    assert rows >= {"women", "men", "40 to 59", *CLASSES} and "under 40" not in rows
+    assert "not a medical device" in text and "nothing is known about: PMI" in text
+    assert "nan" not in text
 
 
 def test_nothing_cheaper_beats_what_is_on_the_pareto_front():

@@ -1,0 +1,136 @@
+"""MODEL_CARD.md: what the model is for, what it was made from, and where it fails.
+
+After Mitchell et al., Model Cards for Model Reporting (arXiv:1810.03993).
+"""
+
+from typing import Any
+
+import pandas as pd
+
+from ecg_temporal.evaluation.verdict import Verdict
+from ecg_temporal.models.settings import ArchitectureSettings
+from ecg_temporal.ptbxl.names import NAMES
+from ecg_temporal.reporting.page import SYNTHETIC
+from ecg_temporal.reporting.subgroups import SHOWN
+from ecg_temporal.reporting.tables import METRICS, aligned, describe
+from ecg_temporal.store import Description
+from ecg_temporal.training.settings import TrainSettings
+
+FAILURES = 5
+
+
+def model_card(
+    verdict: Verdict,
+    architecture: ArchitectureSettings,
+    about: Description,
+    people: pd.DataFrame,
+    groups: pd.DataFrame,
+    classes: pd.DataFrame,
+    said: pd.DataFrame,
+    rule: str,
+    settings: TrainSettings,
+) -> str:
+    """Return the card of the architecture that the verdict calls enough, in Markdown.
+
+    Parameters
+    ----------
+    verdict, architecture, about, rule, settings
+        Of the comparison.
+    people : DataFrame
+        PTB-XL's columns sex and age, of every record.
+    groups : DataFrame
+        `subgroups.by_subgroup`'s, of the ensemble on the test fold.
+    classes : DataFrame
+        By subclass: positives, average_precision, roc_auc, recall and precision of the same.
+    said : DataFrame
+        [subclass that a record has, subclass that is said of it], shares of the test records.
+
+    """
+    seeds = ", ".join(map(str, settings.seeds))
+    ages = people["age"][people["age"] <= 89]  # 300 stands for more than 89
+    women = (people["sex"] == 1).mean()
+    parts = [
+        f"# Model card: {verdict.least}",
+        f"> **{SYNTHETIC}.**" if about.synthetic else "",
+        f"A residual CNN over a 12-lead ECG, temporal part: {describe(architecture)}. It gives a calibrated "
+        f"probability and a decision for each of {len(about.classes)} diagnostic subclasses. It is the "
+        "architecture that the comparison's computed verdict calls enough (reports/comparison.md), as an "
+        f"ensemble of the seeds {seeds}, under the decision rule {rule}. Made by the stage `report`.",
+        "## Intended use\n\n"
+        "- For research: a baseline to compare with, a model to probe, a start for other data.\n"
+        "- Not for: diagnosis, triage or monitoring of people. **It is not a medical device**; nobody has tested it in "
+        "care. Its labels come from reports that cardiologists wrote or the recording device drafted, not from other "
+        "examinations.\n"
+        "- Input: ten seconds or more of a resting 12-lead ECG; `ecg-temporal predict` resamples to "
+        f"{about.sampling_rate_hz} Hz. What is no such ECG gets an answer all the same.",
+        "## Data\n\n"
+        f"{about.dataset}: {len(people):,} records; folds 1–8 train, fold 9 chooses the epoch and the decision "
+        f"rule, fold 10 tests. {women:.0%} women; ages {ages.quantile(0.05):.0f} to {ages.quantile(0.95):.0f} "
+        f"(5th to 95th percentile), median {ages.median():.0f}. PTB-XL was recorded between 1989 and 1996 with "
+        "devices of one make at one institute; ethnicity is not known. Labels: every diagnostic SCP-ECG "
+        "statement, whatever its likelihood.",
+        "## How well, for whom\n\n"
+        "On the test fold, with 95% intervals of a bootstrap over its records. Groups differ in what they suffer "
+        "from, so a difference between them is not by itself one of the model.",
+        _groups(groups),
+        "## By diagnosis",
+        _classes(classes),
+        "## Where it fails",
+        _failures(classes, said),
+        "## Licence and citation\n\n"
+        "Code: MIT. PTB-XL: CC BY 4.0, Wagner et al., *PTB-XL, a large publicly available electrocardiography "
+        "dataset*, PhysioNet 2022, doi 10.13026/kfzx-aw45. To cite this project: CITATION.cff.",
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _groups(groups: pd.DataFrame) -> str:
+    rows = [["", "records", *(METRICS[metric] for metric in SHOWN)]]
+    for name, of_group in groups.groupby("group", sort=False):
+        cells = of_group.set_index("metric").to_dict("index")
+        texts = [_with_interval(cells[metric]) for metric in SHOWN]
+        rows.append([str(name), f"{of_group['records'].iloc[0]:,}", *texts])
+    return aligned(rows, text_columns=1)
+
+
+def _classes(classes: pd.DataFrame) -> str:
+    rows = [["", "", "positives", "average precision", "AUROC", "found", "of those said, right"]]
+    for name, row in classes.sort_values("positives", ascending=False, kind="stable").iterrows():
+        figures = [row[key] for key in ("average_precision", "roc_auc", "recall", "precision")]
+        texts = ["–" if pd.isna(value) else f"{value:.3f}" for value in figures]
+        rows.append([str(name), NAMES.get(str(name), ""), f"{row['positives']:.0f}", *texts])
+    return aligned(rows, text_columns=2)
+
+
+def _failures(classes: pd.DataFrame, said: pd.DataFrame) -> str:
+    enough = classes[classes["positives"] >= 10]
+    missed = enough.nsmallest(FAILURES, "recall")
+    lines = [
+        f"- {_name(name)}: {row['recall']:.0%} of {row['positives']:.0f} found."
+        for name, row in missed.iterrows()
+    ]
+    few = classes.index[classes["positives"] < 10]
+    if len(few):
+        lines.append(
+            "- Fewer than ten positive test records, so that nothing is known about: "
+            + ", ".join(map(_name, few))
+            + "."
+        )
+    if "NORM" in said:
+        called = said.loc[enough.index, "NORM"].drop("NORM", errors="ignore").nlargest(FAILURES)
+        lines += [
+            f"- {_name(name)}: {share:.0%} are said to be normal."
+            for name, share in called.items()
+            if share > 0
+        ]
+    return "\n".join(lines)
+
+
+def _with_interval(cell: dict[Any, Any]) -> str:
+    if pd.isna(cell["value"]):
+        return "–"
+    return f"{cell['value']:.3f} [{cell['low']:.3f}, {cell['high']:.3f}]"
+
+
+def _name(subclass: object) -> str:
+    return f"{subclass} ({NAMES.get(str(subclass), '?')})"
