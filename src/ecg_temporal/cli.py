@@ -13,6 +13,8 @@ from tqdm import tqdm
 from ecg_temporal import files
 from ecg_temporal.evaluation.settings import RULES
 
+DEFAULT_RULE = "platt+likeliest"
+
 
 def main(arguments: list[str] | None = None) -> None:
     """Run a command; a refusal ends it with a message and status 1."""
@@ -28,28 +30,42 @@ def main(arguments: list[str] | None = None) -> None:
     predict.add_argument(
         "records", nargs="+", type=Path, metavar="RECORD", help="a record or a folder of them"
     )
-    predict.add_argument("--model", help="an architecture; by default the one that the report calls enough")
-    predict.add_argument("--rule", choices=RULES, default="platt+likeliest", help="default: %(default)s")
     predict.add_argument("--out", type=_table, metavar="FILE", help=".csv or .json; by default CSV to stdout")
     predict.add_argument("--plot", type=Path, metavar="FOLDER", help="draw each record on ECG paper there")
     predict.add_argument("--skip-bad", action="store_true", help="go on after a record that can't be used")
+    export = commands.add_parser(
+        "export", help="a model as an ONNX file", description="Write the seeds' ensemble as an ONNX file."
+    )
+    export.add_argument("out", type=Path, metavar="FILE.onnx")
+    register = commands.add_parser(
+        "register",
+        help="the winner and the best in MLflow's model registry",
+        description="Register the ensembles that the report calls enough (alias winner) and best (alias "
+        "best) in MLflow's model registry, to be served.",
+    )
+    for command in (predict, export):
+        command.add_argument("--model", help="an architecture; default: the one that the report calls enough")
+    for command in (predict, export, register):
+        command.add_argument("--rule", choices=RULES, default=DEFAULT_RULE, help="default: %(default)s")
     options = parser.parse_args(arguments)
     try:
-        _predict(options)
+        {"predict": _predict, "export": _export, "register": _register}[options.command](options)
     except (ValueError, RuntimeError, OSError) as error:
         sys.exit(f"ecg-temporal {options.command}: {error}")
 
 
 def _predict(options: argparse.Namespace) -> None:
     # Here, so that --help and a refusal of the arguments come at once.
-    from ecg_temporal.inference.predictor import load_predictor, winner
+    from ecg_temporal.inference.predictor import load_predictor, winners
     from ecg_temporal.inference.records import ECG, find_records, read_ecg
     from ecg_temporal.ptbxl.names import NAMES
     from ecg_temporal.ptbxl.waveforms import RecordError
     from ecg_temporal.training.hardware import choose_hardware
 
     paths = find_records(options.records)
-    predictor = load_predictor(options.model or winner(), options.rule, choose_hardware("auto", "fp32"))
+    predictor = load_predictor(
+        options.model or winners()["winner"], options.rule, choose_hardware("auto", "fp32")
+    )
     records: list[ECG] = []
     for path in tqdm(paths, unit="record", desc="reading", disable=len(paths) < 100):
         try:
@@ -87,6 +103,26 @@ def _predict(options: argparse.Namespace) -> None:
     else:
         with files.replacing_file(options.out) as temporary:
             temporary.write_text(text, encoding="utf-8")
+
+
+def _export(options: argparse.Namespace) -> None:
+    from ecg_temporal.inference.export import export_onnx
+    from ecg_temporal.inference.predictor import load_predictor, winners
+    from ecg_temporal.training.hardware import choose_hardware
+
+    name = options.model or winners()["winner"]
+    export_onnx(load_predictor(name, options.rule, choose_hardware("cpu", "fp32")), options.out)
+    print(f"{options.out}: {name}, {options.rule}")
+
+
+def _register(options: argparse.Namespace) -> None:
+    from ecg_temporal.inference.predictor import winners
+    from ecg_temporal.inference.registry import register
+    from ecg_temporal.settings import read_params
+
+    dataset = read_params()["dataset"]
+    for alias, name in winners().items():
+        print(f"{register(name, options.rule, alias, dataset)}: {name}, {options.rule}")
 
 
 def _plot(folder: Path, ecg: Any, rate: int, findings: list[tuple[str, float, bool]]) -> None:

@@ -96,15 +96,16 @@ def load_predictor(
     return Predictor([model.to(hardware.device) for model, _ in loaded], loaded[0][1], rules[rule], hardware)
 
 
-def winner(verdict: Path = VERDICT) -> str:
-    """Return the architecture that the computed verdict calls enough.
+def winners(verdict: Path = VERDICT) -> dict[str, str]:
+    """Return the architectures of the computed verdict: "winner", the least that is enough, and "best".
 
     Raises:
         ValueError: there is no report.
 
     """
     try:
-        return str(json.loads(verdict.read_text(encoding="utf-8"))["least"])
+        found = json.loads(verdict.read_text(encoding="utf-8"))
+        return {"winner": str(found["least"]), "best": str(found["best"])}
     except (OSError, ValueError, KeyError) as error:
         raise ValueError(f"{verdict}: {error}; run `dvc repro`, or say which model") from None
 

@@ -1,0 +1,75 @@
+"""A predictor as an ONNX file, for whatever runs ONNX and not PyTorch."""
+
+import io
+import json
+import warnings
+from pathlib import Path
+
+import onnx
+import torch
+from torch import Tensor, nn
+
+from ecg_temporal import files
+from ecg_temporal.inference.predictor import Predictor
+
+OPSET = 17
+
+
+class Ensemble(nn.Module):
+    """The seeds of a predictor as one module, over one piece of signal."""
+
+    def __init__(self, predictor: Predictor) -> None:
+        super().__init__()
+        self.models = nn.ModuleList(predictor.models)
+        calibration = predictor.rule.calibration
+        self.register_buffer("slope", torch.tensor(calibration.slope, dtype=torch.float32))
+        self.register_buffer("intercept", torch.tensor(calibration.intercept, dtype=torch.float32))
+
+    def forward(self, signals: Tensor) -> tuple[Tensor, Tensor]:
+        """Map signals [batch, leads, time] in microvolts to mean logits and calibrated probabilities."""
+        logits = torch.stack([model(signals) for model in self.models]).mean(dim=0)
+        return logits, torch.sigmoid(self.slope * logits + self.intercept)  # type: ignore[operator]
+
+
+def export_onnx(predictor: Predictor, path: Path) -> None:
+    """Write `predictor` to `path`, for any batch size and any length of signal.
+
+    Input `signals`: float32 [batch, leads, time], microvolts. Outputs `logits` and `probabilities`: float32
+    [batch, classes]. The file's metadata name classes, leads, sampling rate and thresholds, and `samples`: a
+    `Predictor` cuts a record into pieces of that length, each half over the one before, and takes the mean of
+    their logits.
+    """
+    ensemble = Ensemble(predictor).cpu().eval()
+    example = torch.zeros(2, len(predictor.spec.leads), predictor.spec.samples)
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore"
+        )  # that this exporter is the older one; the newer needs another package
+        torch.onnx.export(
+            ensemble,
+            (example,),
+            buffer,  # type: ignore[arg-type]  # any file will do
+            input_names=["signals"],
+            output_names=["logits", "probabilities"],
+            dynamic_axes={
+                "signals": {0: "batch", 2: "time"},
+                "logits": {0: "batch"},
+                "probabilities": {0: "batch"},
+            },
+            opset_version=OPSET,
+            dynamo=False,
+        )
+    model = onnx.load_from_string(buffer.getvalue())
+    about = {
+        "classes": json.dumps(predictor.spec.classes),
+        "leads": json.dumps(predictor.spec.leads),
+        "sampling_rate_hz": str(predictor.spec.sampling_rate_hz),
+        "samples": str(predictor.spec.samples),
+        "thresholds": json.dumps(predictor.rule.thresholds.tolist()),
+        "unit": "uV",
+    }
+    onnx.helper.set_model_props(model, about)
+    onnx.checker.check_model(model)
+    with files.replacing_file(path) as temporary:
+        temporary.write_bytes(model.SerializeToString())

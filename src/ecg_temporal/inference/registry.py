@@ -1,0 +1,82 @@
+"""The compared architectures in MLflow's model registry, once each, with aliases."""
+
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+from shutil import copy, copytree
+
+import mlflow
+import numpy as np
+from mlflow.models import ModelSignature
+from mlflow.types import Schema, TensorSpec
+
+from ecg_temporal import tracking
+from ecg_temporal.inference import serving
+from ecg_temporal.inference.predictor import DECISIONS, MODELS, load_predictor
+from ecg_temporal.training.hardware import choose_hardware
+
+NAME = "ecg-temporal"
+PACKAGE = Path(serving.__file__).parents[1]
+REQUIREMENTS = ("mlflow", "numpy", "pandas", "pydantic", "pyyaml", "scipy", "torch", "tqdm", "filelock")
+
+
+def register(
+    architecture: str, rule: str, alias: str, dataset: str, models: Path = MODELS, decisions: Path = DECISIONS
+) -> str:
+    """Log the ensemble of `architecture` as a servable model, register it, and return its URI by alias.
+
+    Parameters
+    ----------
+    architecture, rule : str
+        What to predict with.
+    alias : str
+        The name that the version is known by, such as "winner".
+    dataset : str
+        Of params.yaml: the MLflow experiment that the run belongs to.
+    models, decisions : Path
+        DVC's folders of these names.
+
+    """
+    predictor = load_predictor(architecture, rule, choose_hardware("cpu", "fp32"), models, decisions)
+    spec = predictor.spec
+    experiment = tracking.configure(dataset)
+    example = np.zeros((1, len(spec.leads), 2 * spec.samples), np.float32)
+    signature = ModelSignature(
+        Schema([TensorSpec(np.dtype(np.float32), (-1, len(spec.leads), -1))]),
+        Schema([TensorSpec(np.dtype(np.float64), (-1, len(spec.classes)))]),
+    )
+    about = {
+        "classes": spec.classes,
+        "leads": spec.leads,
+        "sampling_rate_hz": spec.sampling_rate_hz,
+        "unit": "uV",
+    }
+    tags = {"architecture": architecture, "rule": rule, **tracking.origin()}
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        mlflow.start_run(experiment_id=experiment, run_name=f"{architecture} {alias}", tags=tags),
+    ):
+        # Of the stages' outputs the ones that predicting needs.
+        staged = Path(folder)
+        copytree(models / architecture, staged / "models" / architecture)
+        (staged / "decisions").mkdir()
+        copy(decisions / f"{architecture}.json", staged / "decisions")
+        logged = mlflow.pyfunc.log_model(
+            name=architecture,
+            python_model=str(Path(serving.__file__)),
+            artifacts={"models": str(staged / "models"), "decisions": str(staged / "decisions")},
+            code_paths=[str(PACKAGE)],
+            model_config={"architecture": architecture, "rule": rule},
+            signature=signature,
+            input_example=example,
+            pip_requirements=[f"{name}=={version(name)}" for name in REQUIREMENTS],
+            metadata=about,
+            tags=tags,
+            registered_model_name=NAME,
+        )
+    client = mlflow.MlflowClient()
+    number = str(logged.registered_model_version)
+    client.set_registered_model_alias(NAME, alias, number)
+    for key, value in tags.items():
+        client.set_model_version_tag(NAME, number, key, value)
+    return f"models:/{NAME}@{alias}"

@@ -1,0 +1,35 @@
+"""A predictor as an MLflow model. MLflow runs this file as a script where it loads the model: no pickle.
+
+Input: int16 or float tensor [records, leads, time], microvolts at 100 Hz. Output: calibrated probabilities
+[records, classes], in the order of the class names in the model's metadata.
+"""
+
+from pathlib import Path
+
+import mlflow
+import numpy as np
+from mlflow.pyfunc.model import PythonModel, PythonModelContext
+
+from ecg_temporal.inference.predictor import Predictor, load_predictor
+from ecg_temporal.training.hardware import choose_hardware
+
+
+class ServedPredictor(PythonModel):  # type: ignore[misc]
+    """What `mlflow models serve` calls."""
+
+    def load_context(self, context: PythonModelContext) -> None:
+        """Load the seeds and the rule from the model's artifacts."""
+        models, decisions = (Path(context.artifacts[name]) for name in ("models", "decisions"))
+        about = context.model_config
+        hardware = choose_hardware("auto", "fp32")
+        self.predictor: Predictor = load_predictor(
+            about["architecture"], about["rule"], hardware, models, decisions
+        )
+
+    # Without type hints: MLflow would take them for the schema, which the signature states.
+    def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]
+        """Return the probabilities of every record."""
+        return self.predictor.predict(np.asarray(model_input))[0]
+
+
+mlflow.models.set_model(ServedPredictor())

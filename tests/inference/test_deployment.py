@@ -1,0 +1,106 @@
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from contextlib import suppress
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+
+from ecg_temporal import cli
+from ecg_temporal.inference.predictor import load_predictor
+from ecg_temporal.inference.registry import register
+from ecg_temporal.training.hardware import Hardware
+
+FP32 = Hardware(torch.device("cpu"), "fp32")
+
+
+@pytest.fixture
+def store(trained, monkeypatch):
+    monkeypatch.setenv("DVC_ROOT", str(trained))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    who = ["-c", "user.name=test", "-c", "user.email=test@localhost"]
+    for command in (["init", "-q"], [*who, "commit", "-q", "--allow-empty", "-m", "start"]):
+        subprocess.run(["git", *command], check=True)
+    return trained
+
+
+def post(url, body):
+    request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+def test_the_onnx_file_equals_pytorch_for_any_batch_and_length(trained, rng):
+    cli.main(["export", "m.onnx", "--model", "cnn_gru"])
+    predictor = load_predictor("cnn_gru", "platt+likeliest", FP32)
+    session = onnxruntime.InferenceSession(trained / "m.onnx")
+    for batch, samples in ((1, 500), (5, 333), (2, 1000)):
+        signals = rng.normal(0, 300, (batch, 12, samples)).astype(np.float32)
+        logits, probabilities = session.run(None, {"signals": signals})
+        with torch.inference_mode():
+            expected = (
+                torch.stack([m(torch.from_numpy(signals)) for m in predictor.models]).mean(dim=0).numpy()
+            )
+        np.testing.assert_allclose(logits, expected, atol=1e-4)
+        np.testing.assert_allclose(probabilities, predictor.rule.probabilities(expected), atol=1e-4)
+    about = {each.key: each.value for each in onnx.load(trained / "m.onnx").metadata_props}
+    assert json.loads(about["classes"]) == predictor.spec.classes and about["samples"] == "500"
+
+
+@pytest.mark.pipeline
+def test_a_registered_model_is_served_on_loopback_and_refuses_a_wrong_shape(store, splits):
+    uri = register("cnn_gru", "platt+likeliest", "winner", "synthetic")
+    assert uri == "models:/ecg-temporal@winner"
+    found = mlflow.MlflowClient().get_model_version_by_alias("ecg-temporal", "winner")
+    assert found.tags["architecture"] == "cnn_gru" and "git.commit" in found.tags
+    signals = splits["test"].signals[:2].astype(np.float32)
+    expected, _ = load_predictor("cnn_gru", "platt+likeliest", FP32).predict(signals)
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = ["models", "serve", "-m", uri, "--host", "127.0.0.1", "--port", str(port)]
+    environment = {**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{store / 'mlflow.db'}"}
+    environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
+    environment.pop("PYTHONPATH", None)
+    with (store / "server.log").open("w") as log:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "mlflow", *command, "--env-manager", "local"],
+            env=environment,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            cwd=store,
+        )
+    try:
+        for _ in range(240):
+            with suppress(OSError):
+                if urllib.request.urlopen(f"http://127.0.0.1:{port}/ping", timeout=5).status == 200:
+                    break
+            assert server.poll() is None, (store / "server.log").read_text()
+            time.sleep(0.5)
+        url = f"http://127.0.0.1:{port}/invocations"
+        status, answer = post(url, {"inputs": signals.tolist()})
+        assert status == 200, answer
+        np.testing.assert_allclose(answer["predictions"], expected, atol=1e-4)
+        status, answer = post(url, {"inputs": signals[:, :11].tolist()})
+        assert 400 <= status < 500 and "shape" in answer, (status, answer)
+        status, answer = post(url, {"signals": 1})
+        assert 400 <= status < 500, (status, answer)
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait()
