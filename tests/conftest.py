@@ -5,17 +5,24 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import settings
+import torch
+from hypothesis import settings as hypothesis_settings
 
 from closure import ROOT
+from ecg_temporal.evaluation.probes import receptive_field
+from ecg_temporal.models.classifier import ECGClassifier
+from ecg_temporal.models.settings import ArchitectureSettings, TrunkSettings
 from ecg_temporal.ptbxl import synthetic
 from ecg_temporal.ptbxl.preprocess import preprocess
 from ecg_temporal.ptbxl.raw import read_raw
 from ecg_temporal.ptbxl.settings import LabelSettings, SyntheticSettings
+from ecg_temporal.training.hardware import Hardware
+from ecg_temporal.training.loop import train
+from ecg_temporal.training.settings import TrainSettings
 
 # Machines that also train can be slow for a moment; that is no failure.
-settings.register_profile("any machine", deadline=None)
-settings.load_profile("any machine")
+hypothesis_settings.register_profile("any machine", deadline=None)
+hypothesis_settings.load_profile("any machine")
 
 KEEP_ALL = LabelSettings(min_likelihood=0, unlabelled="keep")
 
@@ -54,6 +61,42 @@ def synthetic_raw(tmp_path_factory):
 @pytest.fixture(scope="session")
 def splits(synthetic_raw):
     return preprocess(synthetic_raw, KEEP_ALL)
+
+
+@pytest.fixture(scope="session")
+def trained_on_synthetic(tmp_path_factory):
+    """A small CNN + BiGRU trained on synthetic data where AV block is common, and the splits.
+
+    The generator makes an AV block of the time from P wave to QRS complex, or of a beat that is missing. It
+    makes infarction and bundle branch block of the form of every beat. A frame sees a quarter of a second.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        for code, often in {"1AVB": 0.3, "2AVB": 0.1, "CLBBB": 0.2}.items():
+            patch.setitem(synthetic._FREQUENCY, code, often)
+        folder = tmp_path_factory.mktemp("order")
+        synthetic.write(folder, SyntheticSettings(records=1000, seed=3))
+    found = preprocess(read_raw(folder), KEEP_ALL)
+    about = found["train"].description
+    trunk = TrunkSettings(channels=[16], kernel_size=3, stem_kernel_size=7, dropout=0.1)
+    assert receptive_field(trunk) == 25
+    torch.manual_seed(0)
+    architecture = ArchitectureSettings(rnn="bigru", hidden=24, learning_rate=0.01)
+    net = ECGClassifier(len(about.leads), len(about.classes), trunk, architecture)
+    net.set_scaling(about.mean, about.scale)
+    settings = TrainSettings(
+        epochs=12,
+        seeds=[0],
+        batch_size=32,
+        crop_seconds=5,
+        weight_decay=0.01,
+        gradient_clip=1,
+        device="cpu",
+        precision="fp32",
+    )
+    fp32 = Hardware(torch.device("cpu"), "fp32")
+    weights, _ = train(net, found["train"], found["validation"], settings, 0.01, 0, fp32, lambda *_: None)
+    net.load_state_dict(weights)
+    return net.eval(), found
 
 
 @pytest.fixture

@@ -33,6 +33,18 @@ def main(arguments: list[str] | None = None) -> None:
     predict.add_argument("--out", type=_table, metavar="FILE", help=".csv or .json; by default CSV to stdout")
     predict.add_argument("--plot", type=Path, metavar="FOLDER", help="draw each record on ECG paper there")
     predict.add_argument("--skip-bad", action="store_true", help="go on after a record that can't be used")
+    explain = commands.add_parser(
+        "explain",
+        help="which seconds and leads a finding rests on",
+        description="Draw a record with what speaks for (orange) and against (blue) a diagnostic subclass, "
+        "by hiding a fifth of a second of one lead at a time.",
+    )
+    explain.add_argument("record", type=Path, metavar="RECORD")
+    explain.add_argument("subclass", help="such as IMI")
+    explain.add_argument("--out", type=Path, metavar="FILE.png", required=True)
+    explain.add_argument(
+        "--order", action="store_true", help="only what the recurrent layers take from the order of frames"
+    )
     export = commands.add_parser(
         "export", help="a model as an ONNX file", description="Write the seeds' ensemble as an ONNX file."
     )
@@ -43,13 +55,14 @@ def main(arguments: list[str] | None = None) -> None:
         description="Register the ensembles that the report calls enough (alias winner) and best (alias "
         "best) in MLflow's model registry, to be served.",
     )
-    for command in (predict, export):
+    for command in (predict, explain, export):
         command.add_argument("--model", help="an architecture; default: the one that the report calls enough")
-    for command in (predict, export, register):
+    for command in (predict, explain, export, register):
         command.add_argument("--rule", choices=RULES, default=DEFAULT_RULE, help="default: %(default)s")
     options = parser.parse_args(arguments)
     try:
-        {"predict": _predict, "export": _export, "register": _register}[options.command](options)
+        run = {"predict": _predict, "explain": _explain, "export": _export, "register": _register}
+        run[options.command](options)
     except (ValueError, RuntimeError, OSError) as error:
         sys.exit(f"ecg-temporal {options.command}: {error}")
 
@@ -93,9 +106,7 @@ def _predict(options: argparse.Namespace) -> None:
             }
         )
         if options.plot:
-            _plot(options.plot, ecg, predictor.spec.sampling_rate_hz, [
-                (NAMES.get(classes[k], classes[k]), float(p[k]), bool(made[k])) for k in order
-            ])  # fmt: skip
+            _plot(options.plot, ecg, predictor.spec.sampling_rate_hz, _named(classes, p, made))
     as_json = options.out is not None and options.out.suffix == ".json"
     text = _json(rows, NAMES) if as_json else _csv(rows, classes)
     if options.out is None:
@@ -103,6 +114,29 @@ def _predict(options: argparse.Namespace) -> None:
     else:
         with files.replacing_file(options.out) as temporary:
             temporary.write_text(text, encoding="utf-8")
+
+
+def _explain(options: argparse.Namespace) -> None:
+    from ecg_temporal.inference.explain import occlusion
+    from ecg_temporal.inference.paper import draw_ecg
+    from ecg_temporal.inference.predictor import load_predictor, winners
+    from ecg_temporal.inference.records import find_records, read_ecg
+    from ecg_temporal.training.hardware import choose_hardware
+
+    (path,) = find_records([options.record])
+    ecg = read_ecg(path)
+    name = options.model or winners()["winner"]
+    predictor = load_predictor(name, options.rule, choose_hardware("auto", "fp32"))
+    found = occlusion(predictor, ecg.signals, options.subclass)
+    title = f"{ecg.name}: {options.subclass} by {name}"
+    if options.order:
+        found -= occlusion(predictor, ecg.signals, options.subclass, order=False)
+        title += ", from the order of frames"
+    (probabilities,), (decisions,) = predictor.predict([ecg.signals])
+    findings = _named(predictor.spec.classes, probabilities, decisions)
+    with files.replacing_file(options.out) as temporary:
+        figure = draw_ecg(ecg.signals, predictor.spec.sampling_rate_hz, title, findings, found)
+        figure.savefig(temporary, format="png")
 
 
 def _export(options: argparse.Namespace) -> None:
@@ -123,6 +157,14 @@ def _register(options: argparse.Namespace) -> None:
     dataset = read_params()["dataset"]
     for alias, name in winners().items():
         print(f"{register(name, options.rule, alias, dataset)}: {name}, {options.rule}")
+
+
+def _named(classes: list[str], probabilities: Any, decisions: Any) -> list[tuple[str, float, bool]]:
+    """Return full name, probability and decision of each class, the likeliest first."""
+    from ecg_temporal.ptbxl.names import NAMES
+
+    order = probabilities.argsort()[::-1]
+    return [(NAMES.get(classes[k], classes[k]), float(probabilities[k]), bool(decisions[k])) for k in order]
 
 
 def _plot(folder: Path, ecg: Any, rate: int, findings: list[tuple[str, float, bool]]) -> None:

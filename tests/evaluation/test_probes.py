@@ -8,26 +8,9 @@ from ecg_temporal.evaluation.metrics import average_precision
 from ecg_temporal.evaluation.probes import cropped_logits, permuted_logits, receptive_field
 from ecg_temporal.models.classifier import ECGClassifier
 from ecg_temporal.models.settings import ArchitectureSettings, TrunkSettings
-from ecg_temporal.ptbxl import synthetic
-from ecg_temporal.ptbxl.preprocess import preprocess
-from ecg_temporal.ptbxl.raw import read_raw
-from ecg_temporal.ptbxl.settings import LabelSettings, SyntheticSettings
 from ecg_temporal.training.batches import Batches, pieces
 from ecg_temporal.training.hardware import Hardware
-from ecg_temporal.training.loop import predict_logits, train
-from ecg_temporal.training.settings import TrainSettings
-
-KEEP_ALL = LabelSettings(min_likelihood=0, unlabelled="keep")
-SETTINGS = TrainSettings(
-    epochs=12,
-    seeds=[0],
-    batch_size=32,
-    crop_seconds=5,
-    weight_decay=0.01,
-    gradient_clip=1,
-    device="cpu",
-    precision="fp32",
-)
+from ecg_temporal.training.loop import predict_logits
 
 FP32 = Hardware(torch.device("cpu"), "fp32")
 TRUNK = TrunkSettings(channels=[8, 16], kernel_size=3, stem_kernel_size=5, dropout=0.3)
@@ -121,21 +104,9 @@ def test_latency_and_memory_are_measured(splits):
     assert all(parameter.grad is None for parameter in net.parameters())
 
 
-def test_the_probes_tell_what_depends_on_order_from_morphology(tmp_path, monkeypatch):
-    # The generator makes an AV block of the time from P wave to QRS complex, or of a beat that is missing. It
-    # makes infarction and bundle branch block of the form of every beat. A frame sees a quarter of a second.
-    for code, often in {"1AVB": 0.3, "2AVB": 0.1, "CLBBB": 0.2}.items():
-        monkeypatch.setitem(synthetic._FREQUENCY, code, often)
-    synthetic.write(tmp_path, SyntheticSettings(records=1000, seed=3))
-    splits = preprocess(read_raw(tmp_path), KEEP_ALL)
+def test_the_probes_tell_what_depends_on_order_from_morphology(trained_on_synthetic):
+    net, splits = trained_on_synthetic
     about = splits["train"].description
-    trunk = TrunkSettings(channels=[16], kernel_size=3, stem_kernel_size=7, dropout=0.1)
-    assert receptive_field(trunk) == 25
-    net = model("bigru", trunk, hidden=24)
-    net.set_scaling(about.mean, about.scale)
-    weights, _ = train(net, splits["train"], splits["validation"], SETTINGS, 0.01, 0, FP32, lambda *_: None)
-    net.load_state_dict(weights)
-
     labels = np.concatenate([splits[name].labels for name in ("validation", "test")])
     found = {"intact": [], "permuted": []}
     for name in ("validation", "test"):

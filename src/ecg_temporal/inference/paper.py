@@ -21,7 +21,11 @@ SPELLED = {"AVR": "aVR", "AVL": "aVL", "AVF": "aVF"}
 
 
 def draw_ecg(
-    signals: NDArray[np.int16], sampling_rate_hz: int, title: str, findings: list[tuple[str, float, bool]]
+    signals: NDArray[np.int16],
+    sampling_rate_hz: int,
+    title: str,
+    findings: list[tuple[str, float, bool]],
+    attribution: NDArray[np.float32] | None = None,
 ) -> Figure:
     """Draw the first ten seconds of a record, with the findings beside it.
 
@@ -33,6 +37,8 @@ def draw_ecg(
     title : str
     findings : list of (name, probability, decided)
         From top to bottom; what was decided is set in bold.
+    attribution : float array [12, samples], optional
+        Shaded under the traces: orange where it is positive, blue where it is negative.
 
     Returns
     -------
@@ -73,6 +79,12 @@ def draw_ecg(
                 trace = millivolts[LEADS.index(lead), part]
                 paper.plot(seconds[part], zero + trace - np.median(trace), color="black", linewidth=0.7)
                 start = seconds[part.start]
+                if attribution is not None:
+                    shade = attribution[LEADS.index(lead), part] / (np.abs(attribution).max() or 1)
+                    extent = (start, seconds[part][-1], zero - 0.45 * ROW_MV, zero + 0.45 * ROW_MV)
+                    paper.imshow(
+                        shade[None], extent=extent, cmap="PuOr_r", vmin=-1, vmax=1, alpha=0.75, aspect="auto"
+                    )
                 if column:
                     paper.plot([start, start], [zero - 0.4, zero + 0.4], color="black", linewidth=0.7)
                 paper.text(start + 0.06, zero + 0.85, SPELLED.get(lead, lead), fontweight="bold")

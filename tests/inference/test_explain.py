@@ -1,0 +1,89 @@
+import numpy as np
+import pytest
+import torch
+from test_inference import write
+
+from ecg_temporal import cli
+from ecg_temporal.evaluation.calibration import identity
+from ecg_temporal.evaluation.decisions import DecisionRule
+from ecg_temporal.inference.explain import occlusion
+from ecg_temporal.inference.predictor import Predictor, load_predictor
+from ecg_temporal.models.settings import ArchitectureSettings, TrunkSettings
+from ecg_temporal.ptbxl.waveforms import LEADS
+from ecg_temporal.training.artifacts import ModelSpec
+from ecg_temporal.training.hardware import Hardware
+
+FP32 = Hardware(torch.device("cpu"), "fp32")
+CHEST, INFERIOR = ("V1", "V2", "V3", "V4"), ("II", "III", "AVF")
+
+
+def predictor(net, about):
+    trunk = TrunkSettings(channels=[16], kernel_size=3, stem_kernel_size=7, dropout=0.1)
+    spec = ModelSpec(
+        about.classes, about.leads, 100, 500, trunk, ArchitectureSettings(rnn="gru", learning_rate=0.1)
+    )
+    classes = len(about.classes)
+    return Predictor([net], spec, DecisionRule(identity(classes), np.full(classes, 0.5), False), FP32)
+
+
+def weight(attribution, leads):
+    return np.abs(attribution[[LEADS.index(lead) for lead in leads]]).mean()
+
+
+def test_an_infarction_is_seen_in_the_leads_that_the_generator_put_it_in(trained_on_synthetic):
+    # AMI is drawn along the axis to the front, which the chest leads see; IMI downwards, as II, III, aVF see.
+    net, splits = trained_on_synthetic
+    test = splits["test"]
+    ratio = {}
+    for name in ("AMI", "IMI"):
+        of_class = np.flatnonzero(test.labels[:, test.description.classes.index(name)])[:4]
+        found = [occlusion(predictor(net, test.description), test.signals[k], name) for k in of_class]
+        ratio[name] = np.mean([weight(a, CHEST) / weight(a, INFERIOR) for a in found])
+    assert ratio["AMI"] > 1.5 * ratio["IMI"], ratio
+
+
+def test_a_cause_in_one_place_is_found_there_and_nowhere_else(splits):
+    class Peak(torch.nn.Module):
+        """A logit that is the voltage of V2 between 2 and 2.5 seconds of a piece."""
+
+        def forward(self, signals):
+            return signals[:, LEADS.index("V2"), 200:250].float().mean(dim=1, keepdim=True)
+
+    spec = predictor(Peak(), splits["test"].description).spec
+    rule = DecisionRule(identity(1), np.full(1, 0.5), False)
+    one = Predictor(
+        [Peak()], ModelSpec(["X"], spec.leads, 100, 1000, spec.trunk, spec.architecture), rule, FP32
+    )
+    signals = np.full((12, 1000), 0, np.int16)
+    signals[:, ::2] = 300  # the median is another value than what is hidden
+    signals[:, 200:250] = 900
+    found = occlusion(one, signals, "X")
+    inside = np.zeros(found.shape, bool)
+    inside[LEADS.index("V2"), 200:250] = True
+    assert (found[inside] > 0).all()
+    far = np.ones(found.shape, bool)
+    far[LEADS.index("V2"), 180:270] = False
+    assert (found[far] == 0).all()
+
+
+def test_without_recurrence_nothing_rests_on_order(trained, splits):
+    recurrent = load_predictor("cnn_gru", "half", FP32)
+    signals = splits["test"].signals[0][:, :500]
+    assert (
+        np.abs(occlusion(recurrent, signals, "AMI") - occlusion(recurrent, signals, "AMI", order=False)).max()
+        > 0
+    )
+    for model in recurrent.models:
+        model.temporal.layers, model.temporal.norms = torch.nn.ModuleList(), torch.nn.ModuleList()
+    bag = occlusion(recurrent, signals, "AMI", order=False)
+    np.testing.assert_allclose(occlusion(recurrent, signals, "AMI"), bag, atol=1e-5)
+
+
+def test_the_command_draws_it_and_names_what_it_does_not_know(trained, splits):
+    write(trained / "records", "one", splits["test"].signals[0])
+    arguments = ["explain", "records/one", "--model", "cnn_gru", "--out", "why.png"]
+    cli.main([*arguments[:2], "IMI", *arguments[2:]])
+    assert (trained / "why.png").stat().st_size > 20_000
+    with pytest.raises(SystemExit) as refused:
+        cli.main([*arguments[:2], "XYZ", *arguments[2:]])
+    assert "subclass 'XYZ': must be one of AMI, CLBBB" in str(refused.value)
