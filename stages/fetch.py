@@ -7,6 +7,7 @@ from pathlib import Path
 from ecg_temporal import files, workspace
 from ecg_temporal.ptbxl import download, synthetic
 from ecg_temporal.ptbxl.collect import collect
+from ecg_temporal.ptbxl.own import collect_own
 from ecg_temporal.ptbxl.settings import FetchSettings, SyntheticSettings
 from ecg_temporal.settings import read_params, section
 
@@ -20,6 +21,10 @@ def main() -> None:
     with files.replacing_folder(OUT) as folder:
         if params.get("dataset") == "synthetic":
             synthetic.write(folder, section(params, "synthetic", SyntheticSettings))
+        elif params.get("dataset") == "own":
+            if not (own := os.environ.get("OWN_DIR")):
+                raise ValueError("dataset is own: set OWN_DIR to a folder with WFDB records and labels.csv")
+            collect_own(Path(own).expanduser(), folder, on_bad_record)
         elif local := os.environ.get("PTBXL_DIR"):
             collect(
                 Path(local).expanduser(),

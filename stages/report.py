@@ -60,7 +60,7 @@ def main() -> None:
         probe_settings,
     )
     trivial = trivial_lines(about.classes, labels["test"])
-    table = comparison(results, architectures, trivial, not about.synthetic)
+    table = comparison(results, architectures, trivial, about.dataset.startswith("PTB-XL"))
 
     note = SYNTHETIC if about.synthetic else ""
     models = table.set_index("name")

@@ -52,7 +52,7 @@ def test_the_committed_params_are_valid_and_the_real_comparison():
         ("decision/rule", "best", "decision.rule = 'best': must be 'half', 'platt'"),
         ("probes/seconds", [], "probes.seconds"),
         ("trunk/dropout", 1.0, "trunk.dropout = 1.0"),
-        ("dataset", "mitbih", "dataset = 'mitbih': must be 'ptbxl' or 'synthetic'"),
+        ("dataset", "mitbih", "dataset = 'mitbih': must be 'ptbxl', 'own' or 'synthetic'"),
         ("labels/min_likelihood", 101, "labels.min_likelihood = 101"),
         ("architectures", {}, "architectures"),
         ("architectures/a b", {"rnn": "gru", "learning_rate": 0.1}, "architectures.a b"),

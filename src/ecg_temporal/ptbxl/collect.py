@@ -1,12 +1,13 @@
 """A PTB-XL tree of WFDB records to the raw dataset: four packed files."""
 
-import shutil
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from ecg_temporal.ptbxl import raw
@@ -51,8 +52,24 @@ def collect(
             f"{tree} holds no {raw.TABLE}: set PTBXL_DIR to a folder with PTB-XL {VERSION}, or unset it to "
             "download PTB-XL from PhysioNet"
         )
-    table = raw.read_table(tree / raw.TABLE)
-    raw.read_table(tree / raw.STATEMENTS)
+    table, statements = raw.read_table(tree / raw.TABLE), raw.read_table(tree / raw.STATEMENTS)
+    return pack(tree, table, statements, folder, ("PTB-XL", VERSION, sources), on_bad_record, read_record)
+
+
+def pack(
+    tree: Path,
+    table: pd.DataFrame,
+    statements: pd.DataFrame,
+    folder: Path,
+    origin: tuple[str, str, dict[str, str]],
+    on_bad_record: Literal["fail", "skip"],
+    read: Callable[[Path], NDArray[np.int16]],
+) -> raw.Manifest:
+    """Read the records that `table` names in filename_lr, and write them and both tables into `folder`.
+
+    `origin` is dataset, version and sources of the manifest; `read` returns int16 microvolts [12, 1000] or
+    raises RecordError. The rest is as in `collect`.
+    """
     paths = _record_paths(tree, table)
     signals = raw.create_signals(folder, len(table))
     problems: dict[object, RecordError] = {}
@@ -62,7 +79,7 @@ def collect(
         zip(table.index, paths, strict=True), total=len(table), unit="record", desc="reading", mininterval=1
     ):
         try:
-            signals[good] = read_record(path)
+            signals[good] = read(path)
         except RecordError as error:
             problems[ecg_id] = error
             continue
@@ -76,13 +93,12 @@ def collect(
         )
     if problems:
         signals = raw.shorten_signals(folder, good)
-        table.drop(index=list(problems)).to_csv(folder / raw.TABLE)
-    else:
-        shutil.copyfile(tree / raw.TABLE, folder / raw.TABLE)
-    shutil.copyfile(tree / raw.STATEMENTS, folder / raw.STATEMENTS)
+    table.drop(index=list(problems)).to_csv(folder / raw.TABLE)
+    statements.to_csv(folder / raw.STATEMENTS)
+    dataset, version, sources = origin
     manifest = raw.Manifest(
-        dataset="PTB-XL",
-        version=VERSION,
+        dataset=dataset,
+        version=version,
         synthetic=False,
         records=good,
         sampling_rate_hz=SAMPLING_RATE,

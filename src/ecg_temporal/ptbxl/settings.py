@@ -6,7 +6,7 @@ from pydantic import Field
 
 from ecg_temporal.settings import Settings
 
-Dataset = Literal["ptbxl", "synthetic"]
+Dataset = Literal["ptbxl", "own", "synthetic"]
 
 SAMPLING_RATE = 100
 """Hz, of every record once it is fetched."""

@@ -17,6 +17,11 @@ from ecg_temporal.store import Description
 from ecg_temporal.training.settings import TrainSettings
 
 FAILURES = 5
+PTBXL = (
+    " PTB-XL was recorded between 1989 and 1996 with devices of one make at one institute; ethnicity is not known. "
+    "Labels: every diagnostic SCP-ECG statement, whatever its likelihood; they come from reports that cardiologists "
+    "wrote or the recording device drafted, not from other examinations."
+)
 
 
 def model_card(
@@ -47,8 +52,6 @@ def model_card(
 
     """
     seeds = ", ".join(map(str, settings.seeds))
-    ages = people["age"][people["age"] <= 89]  # 300 stands for more than 89
-    women = (people["sex"] == 1).mean()
     parts = [
         f"# Model card: {verdict.least}",
         f"> **{SYNTHETIC}.**" if about.synthetic else "",
@@ -59,16 +62,12 @@ def model_card(
         "## Intended use\n\n"
         "- For research: a baseline to compare with, a model to probe, a start for other data.\n"
         "- Not for: diagnosis, triage or monitoring of people. **It is not a medical device**; nobody has tested it in "
-        "care. Its labels come from reports that cardiologists wrote or the recording device drafted, not from other "
-        "examinations.\n"
+        "care.\n"
         "- Input: ten seconds or more of a resting 12-lead ECG; `ecg-temporal predict` resamples to "
         f"{about.sampling_rate_hz} Hz. What is no such ECG gets an answer all the same.",
         "## Data\n\n"
-        f"{about.dataset}: {len(people):,} records; folds 1–8 train, fold 9 chooses the epoch and the decision "
-        f"rule, fold 10 tests. {women:.0%} women; ages {ages.quantile(0.05):.0f} to {ages.quantile(0.95):.0f} "
-        f"(5th to 95th percentile), median {ages.median():.0f}. PTB-XL was recorded between 1989 and 1996 with "
-        "devices of one make at one institute; ethnicity is not known. Labels: every diagnostic SCP-ECG "
-        "statement, whatever its likelihood.",
+        f"{about.dataset}: {len(people):,} records; folds 1–8 train, fold 9 chooses the epoch and the decision rule, "
+        f"fold 10 tests. {_who(people)}{PTBXL if about.dataset.startswith('PTB-XL') else ''}",
         "## How well, for whom\n\n"
         "On the test fold, with 95% intervals of a bootstrap over its records. Groups differ in what they suffer "
         "from, so a difference between them is not by itself one of the model.",
@@ -82,6 +81,17 @@ def model_card(
         "dataset*, PhysioNet 2022, doi 10.13026/kfzx-aw45. To cite this project: CITATION.cff.",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _who(people: pd.DataFrame) -> str:
+    women, ages = (
+        (people["sex"] == 1).mean(),
+        people["age"][people["age"] <= 89],
+    )  # 300 stands for more than 89
+    if people["sex"].isna().all() or ages.empty:
+        return "Sex or age are not known."
+    low, middle, high = ages.quantile([0.05, 0.5, 0.95])
+    return f"{women:.0%} women; ages {low:.0f} to {high:.0f} (5th to 95th percentile), median {middle:.0f}."
 
 
 def _groups(groups: pd.DataFrame) -> str:

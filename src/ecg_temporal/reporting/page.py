@@ -71,7 +71,7 @@ def comparison_page(
         "In bold the best architecture. *nothing* and *always NORM* are constant predictions. The paper's "
         "row is its abstract's; its layer sizes, loss, splits and thresholds are not known, so it is no "
         "like-for-like comparison."
-        if not about.synthetic
+        if (table["kind"] == "paper").any()
         else "",
         _other_readings(models, findings),
         _rules(results, names, rule),

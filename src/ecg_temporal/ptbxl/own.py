@@ -1,0 +1,107 @@
+"""One's own WFDB records and a table of labels to the raw dataset, as if they were PTB-XL's."""
+
+import hashlib
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ecg_temporal.ptbxl import raw
+from ecg_temporal.ptbxl.collect import pack
+from ecg_temporal.ptbxl.waveforms import SAMPLES, SECONDS, RecordError, read_record
+
+TABLE = "labels.csv"
+FOLDS = 10
+
+
+def collect_own(tree: Path, folder: Path, on_bad_record: Literal["fail", "skip"]) -> raw.Manifest:
+    """Read the records that labels.csv in `tree` names, and write them as a raw dataset into `folder`.
+
+    Parameters
+    ----------
+    tree : Path
+        Holds labels.csv with the columns record (a path below `tree`, without suffix) and labels (separated
+        by semicolons; empty for none), and if known patient, fold (1 to 10), sex (0 male, 1 female) and age.
+        Where there is no patient, every record is one; where there is no fold, patients are dealt to ten.
+    folder : Path
+        Exists and is empty.
+    on_bad_record : {"fail", "skip"}
+
+    Returns
+    -------
+    Manifest
+
+    Raises
+    ------
+    ValueError
+        The table is missing or can't be used, or records can't, as in `collect`.
+
+    """
+    path = tree / TABLE
+    if not path.is_file():
+        raise ValueError(f"{path}: no such file; OWN_DIR must be a folder with records and {TABLE}")
+    try:
+        found = pd.read_csv(path, dtype={"record": str, "labels": str, "patient": str}, keep_default_na=False)
+    except (ValueError, OSError) as error:
+        raise ValueError(f"{path} is not a table ({error})") from None
+    for column in ("record", "labels"):
+        if column not in found:
+            raise ValueError(f"{path} has no column {column!r}; it has {', '.join(map(str, found.columns))}")
+    if found.empty:
+        raise ValueError(f"{path} names no record")
+    if twice := found["record"][found["record"].duplicated()].tolist():
+        raise ValueError(f"{path}: record {twice[0]!r} is there twice")
+    labels = [[name.strip() for name in text.split(";") if name.strip()] for text in found["labels"]]
+    names = sorted({name for of_one in labels for name in of_one})
+    if not names:
+        raise ValueError(f"{path}: no record has a label")
+    patients = found["patient"] if "patient" in found else found["record"]
+    if empty := found["record"][patients == ""].tolist():
+        raise ValueError(
+            f"{path}: record {empty[0]!r} has no patient; fill them all in, or leave the column out"
+        )
+    folds = found["fold"] if "fold" in found else deal(labels, patients.tolist())
+    table = pd.DataFrame(
+        {
+            "patient_id": pd.factorize(patients)[0] + 1,
+            "age": found.get("age", np.nan),
+            "sex": found.get("sex", np.nan),
+            "scp_codes": [str(dict.fromkeys(of_one, 100.0)) for of_one in labels],
+            "strat_fold": folds,
+            "filename_lr": found["record"],
+        }
+    )
+    table.index = pd.RangeIndex(1, len(table) + 1, name="ecg_id")
+    statements = pd.DataFrame(
+        {"description": names, "diagnostic": 1.0, "diagnostic_class": names, "diagnostic_subclass": names},
+        index=pd.Index(names, name=""),
+    )
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    origin = ("own records", sha256[:12], {TABLE: f"SHA-256 {sha256}"})
+    return pack(tree, table, statements, folder, origin, on_bad_record, _first_ten_seconds)
+
+
+def deal(labels: list[list[str]], patients: list[str]) -> NDArray[np.int64]:
+    """Return a fold, 1 to 10, for each record: patients stay whole, and every label is spread over the folds.
+
+    Patients are dealt like cards, those with the rarest label first, in an order that depends on their names
+    alone.
+    """
+    count = pd.Series([name for of_one in labels for name in of_one], dtype=str).value_counts().to_dict()
+    rarest: dict[str, int] = {}
+    for of_one, patient in zip(labels, patients, strict=True):
+        here = min((count[name] for name in of_one), default=len(labels) + 1)
+        rarest[patient] = min(here, rarest.get(patient, here))
+    order = sorted(rarest, key=lambda p: (rarest[p], hashlib.sha256(p.encode()).hexdigest()))
+    fold = {patient: k % FOLDS + 1 for k, patient in enumerate(order)}
+    return np.array([fold[patient] for patient in patients])
+
+
+def _first_ten_seconds(path: Path) -> NDArray[np.int16]:
+    signals = read_record(path, seconds=None)
+    if signals.shape[1] < SAMPLES:
+        seconds = signals.shape[1] * SECONDS / SAMPLES
+        raise RecordError("another length", f"{path}: {seconds:g} s are fewer than {SECONDS:g}")
+    return signals[:, :SAMPLES]

@@ -1,0 +1,111 @@
+import numpy as np
+import pandas as pd
+import pytest
+import wfdb
+
+from ecg_temporal.ptbxl import raw
+from ecg_temporal.ptbxl.own import collect_own, deal
+from ecg_temporal.ptbxl.preprocess import preprocess
+from ecg_temporal.ptbxl.settings import LabelSettings
+from ecg_temporal.ptbxl.waveforms import LEADS
+
+KEEP_ALL = LabelSettings(min_likelihood=0, unlabelled="keep")
+
+
+def write_own(folder, rng, records=40, rate=250, seconds=12):
+    """Write records that are not PTB-XL's: another rate, length, gain and names, with labels of their own."""
+    (folder / "clinic").mkdir(parents=True, exist_ok=True)
+    rows = []
+    for k in range(records):
+        name, labels = f"ecg_{k:03d}", [label for label in ("AF", "sinus", "LBBB") if rng.random() < 0.5]
+        millivolts = rng.normal(0, 0.3, (rate * seconds, 12)) + len(labels)
+        wfdb.wrsamp(
+            name,
+            rate,
+            ["mV"] * 12,
+            list(LEADS[::-1]),
+            millivolts,
+            fmt=["16"] * 12,
+            adc_gain=[400.0] * 12,
+            baseline=[0] * 12,
+            write_dir=str(folder / "clinic"),
+        )
+        rows.append({"record": f"clinic/{name}", "labels": "; ".join(labels), "patient": f"p{k // 2}"})
+    table = pd.DataFrame(rows)
+    table.to_csv(folder / "labels.csv", index=False)
+    return table
+
+
+@pytest.fixture
+def own(tmp_path, rng):
+    folder = tmp_path / "own"
+    return folder, write_own(folder, rng)
+
+
+def collected(folder, out):
+    out.mkdir()
+    collect_own(folder, out, "fail")
+    return raw.read_raw(out)
+
+
+def test_own_records_become_a_dataset_like_ptbxl(own, tmp_path):
+    folder, table = own
+    dataset = collected(folder, tmp_path / "raw")
+    assert dataset.signals.shape == (40, 12, 1000) and dataset.manifest.dataset == "own records"
+    splits = preprocess(dataset, KEEP_ALL)
+    assert splits["train"].description.classes == ["AF", "LBBB", "sinus"]
+    assert sum(len(split) for split in splits.values()) == 40
+    found = np.concatenate([split.labels.sum(axis=1) for split in splits.values()])
+    ids = np.concatenate([split.ecg_id for split in splits.values()])
+    expected = [len([x for x in text.split(";") if x.strip()]) for text in table["labels"]]
+    assert [expected[k - 1] for k in ids] == found.tolist()
+    level = np.array([signals.mean() for signals in dataset.signals])  # a label adds a millivolt
+    np.testing.assert_allclose(level, np.array(expected) * 1000, atol=30)
+
+
+def test_a_dataset_is_the_same_when_it_is_read_again(own, tmp_path):
+    folder, _ = own
+    one, other = collected(folder, tmp_path / "a"), collected(folder, tmp_path / "b")
+    assert one.manifest == other.manifest
+    pd.testing.assert_frame_equal(one.table, other.table)
+
+
+def test_dealt_patients_stay_whole_and_labels_are_spread(rng):
+    labels = [["rare"] if k % 10 == 0 else ["common"] for k in range(400)]
+    patients = [f"p{k // 2}" for k in range(400)]
+    folds = deal(labels, patients)
+    assert set(folds) == set(range(1, 11))
+    for k in range(0, 400, 2):
+        assert folds[k] == folds[k + 1]
+    rare = np.bincount([fold for fold, of_one in zip(folds, labels, strict=True) if of_one == ["rare"]])[1:]
+    assert rare.min() == rare.max() == 4
+    np.testing.assert_array_equal(folds, deal(labels, patients))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: t.drop(columns="labels"), "has no column 'labels'; it has record, patient"),
+        (lambda t: t.assign(labels=""), "no record has a label"),
+        (lambda t: t.iloc[:0], "names no record"),
+        (lambda t: pd.concat([t, t.iloc[:1]]), "record 'clinic/ecg_000' is there twice"),
+        (lambda t: t.assign(patient=""), "record 'clinic/ecg_000' has no patient"),
+        (lambda t: t.assign(record=["../secret", *t["record"][1:]]), "leaves the folder"),
+        (lambda t: t.assign(record=["clinic/none", *t["record"][1:]]), r"1 with a missing file.*none\.hea"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_with_the_file_and_the_record(own, tmp_path, change, message):
+    folder, table = own
+    change(table).to_csv(folder / "labels.csv", index=False)
+    (tmp_path / "raw").mkdir()
+    with pytest.raises(ValueError, match=message):
+        collect_own(folder, tmp_path / "raw", "fail")
+
+
+def test_a_record_of_less_than_ten_seconds_is_refused(tmp_path, rng):
+    write_own(tmp_path / "own", rng, records=2, seconds=8)
+    (tmp_path / "raw").mkdir()
+    with pytest.raises(ValueError, match=r"ecg_000: 8 s are fewer than 10"):
+        collect_own(tmp_path / "own", tmp_path / "raw", "fail")
+    with pytest.raises(ValueError, match=r"nothing/labels\.csv: no such file"):
+        collect_own(tmp_path / "nothing", tmp_path / "raw", "fail")
