@@ -9,13 +9,17 @@ import torch
 from hypothesis import settings as hypothesis_settings
 
 from closure import ROOT
+from ecg_temporal.evaluation.calibration import Platt
+from ecg_temporal.evaluation.decisions import DecisionRule, write_rules
 from ecg_temporal.evaluation.probes import receptive_field
+from ecg_temporal.evaluation.settings import RULES
 from ecg_temporal.models.classifier import ECGClassifier
 from ecg_temporal.models.settings import ArchitectureSettings, TrunkSettings
 from ecg_temporal.ptbxl import synthetic
 from ecg_temporal.ptbxl.preprocess import preprocess
 from ecg_temporal.ptbxl.raw import read_raw
 from ecg_temporal.ptbxl.settings import LabelSettings, SyntheticSettings
+from ecg_temporal.training.artifacts import ModelSpec, write_model
 from ecg_temporal.training.hardware import Hardware
 from ecg_temporal.training.loop import train
 from ecg_temporal.training.settings import TrainSettings
@@ -102,3 +106,26 @@ def trained_on_synthetic(tmp_path_factory):
 @pytest.fixture
 def rng():
     return np.random.default_rng(0)
+
+
+@pytest.fixture
+def trained(splits, tmp_path, monkeypatch):
+    """A project's folder with two seeds of an untrained model and its rules."""
+    monkeypatch.chdir(tmp_path)
+    about = splits["train"].description
+    trunk = TrunkSettings(channels=[8, 8], kernel_size=3, stem_kernel_size=5, dropout=0.0)
+    architecture = ArchitectureSettings(rnn="gru", hidden=8, learning_rate=0.1)
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        spec = ModelSpec(about.classes, about.leads, 100, 500, trunk, architecture)
+        model = spec.build()
+        model.set_scaling(about.mean, about.scale)
+        folder = tmp_path / "models" / "cnn_gru" / str(seed)
+        folder.mkdir(parents=True)
+        history = [{"epoch": 1, "seconds": 1.0, "records_per_second": 1.0}]
+        write_model(folder, spec, dict(model.state_dict()), history, {})
+    classes = len(about.classes)
+    rule = DecisionRule(Platt(np.full(classes, 3.0), np.full(classes, 0.2)), np.full(classes, 0.5), False)
+    (tmp_path / "decisions").mkdir()
+    write_rules(tmp_path / "decisions" / "cnn_gru.json", dict.fromkeys(RULES, rule))
+    return tmp_path

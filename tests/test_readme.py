@@ -5,13 +5,19 @@ import pytest
 from closure import ROOT
 
 README = (ROOT / "README.md").read_text()
+REPORT = (ROOT / "reports" / "comparison.md").read_text()
 
 
 def test_the_published_table_is_the_one_that_the_report_stage_made():
     rows = [line for line in README.splitlines() if re.match(r"\| (cnn|model|nothing|always|arXiv)", line)]
-    report = (ROOT / "reports" / "comparison.md").read_text().splitlines()
+    report = REPORT.splitlines()
     assert len(rows) >= 17
     assert [row for row in rows if row not in report] == []
+
+
+def test_the_verdict_is_the_one_that_the_report_stage_computed():
+    (verdict,) = re.findall(r"^(\*\*.*?\.) The sentence is computed", REPORT, re.MULTILINE)
+    assert f"\n\n{verdict}\n\n" in README
 
 
 @pytest.mark.parametrize("target", re.findall(r"\]\((?!http)([^)]+)\)", README))
