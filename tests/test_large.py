@@ -62,7 +62,7 @@ def test_500_experiments_and_500_runs_later_a_training_starts_no_slower(tmp_path
 
     before = seconds()
     # An experiment is a commit on the baseline with a ref of its own: what `dvc exp run` leaves.
-    project("dvc exp run -n one -S train.weight_decay=0.02 && git checkout -q . && dvc checkout -q")
+    project("dvc exp run --temp -n one -S train.weight_decay=0.02 train@cnn-0")
     name = project("git for-each-ref --format='%(refname)' 'refs/exps/**/one'").split()[0]
     commit = project(f"git rev-parse {name}").strip()
     refs = "".join(f"create {name.removesuffix('one')}copy{k} {commit}\n" for k in range(500))
