@@ -1,4 +1,6 @@
 import dataclasses
+import os
+import time
 
 import numpy as np
 import pandas as pd
@@ -152,6 +154,16 @@ def test_a_checkpoint_belongs_to_its_settings(tmp_path, monkeypatch):
     assert path == checkpoint.checkpoint_path({"epochs": 1}) != checkpoint.checkpoint_path({"epochs": 2})
     assert tmp_path in path.parents
     assert checkpoint.load(path, CPU) is None
+
+
+def test_checkpoints_that_nobody_touched_for_a_month_are_removed_and_no_others(tmp_path):
+    mine, old, new = (tmp_path / f"{name}.pt" for name in ("mine", "old", "new"))
+    for path in (mine, old, new):
+        path.touch()
+    for path in (mine, old):
+        os.utime(path, (0, time.time() - 31 * 86_400))
+    checkpoint.remove_old(mine)
+    assert mine.exists() and new.exists() and not old.exists()
 
 
 def test_cuda_is_refused_where_there_is_none(monkeypatch):

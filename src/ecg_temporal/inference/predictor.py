@@ -93,6 +93,9 @@ def load_predictor(
         )
     loaded = [read_model(folder) for folder in folders]
     rules = read_rules(decisions / f"{name}.json")
+    if rule not in rules:
+        known = ", ".join(rules) or "none"
+        raise ValueError(f"{decisions / name}.json has no rule {rule!r}, but {known}; run `dvc repro`")
     return Predictor([model.to(hardware.device) for model, _ in loaded], loaded[0][1], rules[rule], hardware)
 
 
