@@ -15,7 +15,7 @@ from pathlib import Path
 import pandas as pd
 
 from ecg_temporal import files
-from ecg_temporal.evaluation.decisions import fit_rule, write_rules
+from ecg_temporal.evaluation.decisions import EnsembleRules, fit_rule, write_rules
 from ecg_temporal.evaluation.predictions import SPLITS, read_predictions, rows
 from ecg_temporal.evaluation.settings import RULES, DecisionSettings
 from ecg_temporal.evaluation.summary import by_class, by_rule, by_seed, headline
@@ -53,9 +53,8 @@ def main() -> None:
     }
     figures = headline(each, labels, predictions, rule, parameters)
     ensemble = predictions.ensemble("validation")
-    write_rules(
-        DECISIONS / f"{name}.json", {each: fit_rule(each, labels["validation"], ensemble) for each in RULES}
-    )
+    rules = {each: fit_rule(each, labels["validation"], ensemble) for each in RULES}
+    write_rules(DECISIONS / f"{name}.json", EnsembleRules(seeds, rules))
     with files.replacing_file(METRICS / f"{name}.json") as temporary:
         temporary.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     for kind, table in tables.items():

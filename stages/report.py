@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from ecg_temporal import files
-from ecg_temporal.evaluation.decisions import fit_rule
+from ecg_temporal.evaluation.decisions import read_rules
 from ecg_temporal.evaluation.predictions import read_predictions
 from ecg_temporal.evaluation.settings import BootstrapSettings, DecisionSettings, ProbeSettings
 from ecg_temporal.evaluation.trivial import trivial_lines
@@ -27,7 +27,8 @@ from ecg_temporal.settings import read_params, section
 from ecg_temporal.store import read_split
 from ecg_temporal.training.settings import TrainSettings
 
-METRICS, PREDICTIONS, PROBES = Path("metrics"), Path("predictions"), Path("probes")
+METRICS, DECISIONS = Path("metrics"), Path("decisions")
+PREDICTIONS, PROBES = Path("predictions"), Path("probes")
 RAW, DATA, OUT, CARD = Path("data/raw"), Path("data/processed"), Path("reports"), Path("MODEL_CARD.md")
 
 
@@ -118,9 +119,9 @@ def main() -> None:
         temporary.write_text(page, encoding="utf-8")
 
     enough = predictions[findings.verdict.least]
-    fitted = fit_rule(rule, labels["validation"], enough.ensemble("validation"))
-    decisions = fitted.decide(enough.ensemble("test"))
+    fitted = read_rules(DECISIONS / f"{findings.verdict.least}.json").rules[rule]
     logits = enough.ensemble("test")
+    decisions = fitted.decide(logits)
     said = said_of_each(labels["test"], decisions)
     html = report_page(
         table,

@@ -101,6 +101,20 @@ def test_a_second_repro_runs_nothing(project):
 
 
 @pytest.mark.pipeline
+def test_a_clone_that_shares_a_remote_pulls_everything_and_runs_nothing(project, tmp_path):
+    remote = f"dvc remote add --local -d team {tmp_path / 'remote'}"
+    project(f"{remote} && dvc push -q && git clone -q . {tmp_path / 'clone'}")
+    here, clone = project.folder, tmp_path / "clone"
+    project(f"cd {clone} && {remote} && dvc pull -q")
+    assert project.ran(f"cd {clone} && dvc repro") == []
+    assert project(f"cd {clone} && git status --porcelain") == ""
+    show = "dvc metrics show --json"
+    assert json.loads(project(f"cd {clone} && {show}")) == json.loads(project(show))
+    for name in ("models/cnn/0/weights.pt", "predictions/cnn.npz"):
+        assert (clone / name).read_bytes() == (here / name).read_bytes()
+
+
+@pytest.mark.pipeline
 def test_editing_a_figure_or_a_bootstrap_setting_reruns_the_report_alone(project):
     path = project.folder / "src/ecg_temporal/reporting/figures.py"
     before = path.read_text()

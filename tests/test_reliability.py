@@ -7,12 +7,9 @@ import re
 import resource
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
-import urllib.request
-from contextlib import suppress
 from pathlib import Path
 
 import mlflow
@@ -32,6 +29,7 @@ from ecg_temporal.store import read_split
 from ecg_temporal.training import checkpoint
 from ecg_temporal.training.artifacts import read_model
 from project import Project
+from servers import free_port, mlflow_on_loopback
 
 KILLS = 20
 EPOCHS = 8
@@ -181,27 +179,10 @@ def postgresql(tmp_path):
     subprocess.run([*user, *stop], check=True, capture_output=True, cwd=data)
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 @pytest.mark.pipeline
 def test_ten_trainings_at_once_log_to_a_server_on_postgresql(undisturbed, postgresql, tmp_path):
-    uri = f"http://127.0.0.1:{(port := free_port())}"
-    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
-    command += ["--backend-store-uri", postgresql, "--artifacts-destination", str(tmp_path), "--workers", "1"]
-    with (tmp_path / "server.log").open("w") as log:
-        server = subprocess.Popen(
-            command, env=undisturbed.environment, stdout=log, stderr=log, start_new_session=True
-        )
-    try:
-        for _ in range(240):
-            with suppress(OSError):
-                if urllib.request.urlopen(f"{uri}/health", timeout=5).status == 200:
-                    break
-            time.sleep(0.5)
+    command = ["server", "--backend-store-uri", postgresql, "--artifacts-destination", str(tmp_path)]
+    with mlflow_on_loopback(tmp_path, *command, "--workers", "1", **undisturbed.environment) as (uri, _):
         # Ten at once start slowly: the server is given a minute before it counts as away.
         said = train_ten(undisturbed, MLFLOW_TRACKING_URI=uri, MLFLOW_HTTP_REQUEST_TIMEOUT="60")
         assert not any("MLflow does not take" in text for text in said), said
@@ -212,9 +193,6 @@ def test_ten_trainings_at_once_log_to_a_server_on_postgresql(undisturbed, postgr
         for run_id in runs["run_id"]:
             history = mlflow.MlflowClient().get_metric_history(run_id, "train_loss")
             assert sorted(metric.step for metric in history) == list(range(1, EPOCHS + 1))
-    finally:
-        os.killpg(server.pid, signal.SIGTERM)
-        server.wait()
 
 
 @pytest.mark.pipeline

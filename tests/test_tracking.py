@@ -1,11 +1,16 @@
 import json
 import multiprocessing
 import os
+import re
+import signal
+import sqlite3
+import time
 
 import mlflow
 import pytest
 
 from ecg_temporal import tracking
+from servers import mlflow_on_loopback
 
 
 def steps(run_id):
@@ -117,6 +122,50 @@ def test_what_mlflow_does_not_take_is_told_once_and_logged_by_the_next_run(store
     assert steps(runs["lost"].info.run_id) == [1, 2]
     log("third")
     assert len(mlflow.search_runs(search_all_experiments=True)) == 3
+
+
+def logged_by_the_next_run(log_next):
+    """Return the epochs in MLflow of the run "lost", once a run after it has ended."""
+    log_next()
+    (lost,) = mlflow.search_runs(
+        search_all_experiments=True, filter_string="run_name = 'lost'", output_format="list"
+    )
+    assert lost.info.status == "FINISHED"
+    return steps(lost.info.run_id)
+
+
+def test_a_server_that_dies_in_the_middle_gets_the_rest_from_the_next_run(store, monkeypatch, capsys):
+    database = f"sqlite:///{store / 'server.db'}"
+    with mlflow_on_loopback(store, "server", "--backend-store-uri", database, "--workers", "1") as (
+        uri,
+        process,
+    ):
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+        with tracking.run("synthetic", "lost", {}, {}) as run:
+            run.log_epoch({"epoch": 1, "loss": 1.0})
+            run.push()
+            assert steps(run.record["id"]) == [1]
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            for epoch in (2, 3):
+                run.log_epoch({"epoch": epoch, "loss": 1.0})
+                run.push()
+    assert capsys.readouterr().err.count("MLflow does not take this run") == 1
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", database)
+    assert logged_by_the_next_run(lambda: log("next")) == [1, 2, 3]
+
+
+def test_a_locked_database_gets_the_rest_from_the_next_run(store, capsys):
+    log("before")
+    locked = sqlite3.connect(store / "mlflow.db", isolation_level=None)
+    locked.execute("BEGIN EXCLUSIVE")
+    begun = time.monotonic()
+    log("lost", epochs=(1, 2, 3))
+    assert time.monotonic() - begun < 60
+    told = re.findall(r"MLflow does not take this run \(.*", capsys.readouterr().err)
+    assert len(told) == 1 and "database is locked" in told[0]
+    locked.execute("ROLLBACK")
+    assert logged_by_the_next_run(lambda: log("next")) == [1, 2, 3]
 
 
 def test_secrets_in_a_url_are_hidden():

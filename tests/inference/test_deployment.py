@@ -1,13 +1,9 @@
 import json
 import os
-import signal
-import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
-from contextlib import suppress
 from pathlib import Path
 
 import mlflow
@@ -21,6 +17,7 @@ from ecg_temporal import cli
 from ecg_temporal.inference.predictor import load_predictor
 from ecg_temporal.inference.registry import register
 from ecg_temporal.training.hardware import Hardware
+from servers import mlflow_on_loopback
 
 FP32 = Hardware(torch.device("cpu"), "fp32")
 
@@ -70,30 +67,12 @@ def test_a_registered_model_is_served_on_loopback_and_refuses_a_wrong_shape(stor
     signals = splits["test"].signals[:2].astype(np.float32)
     expected, _ = load_predictor("cnn_gru", "platt+likeliest", FP32).predict(signals)
 
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = ["models", "serve", "-m", uri, "--host", "127.0.0.1", "--port", str(port)]
     environment = {**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{store / 'mlflow.db'}"}
     environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
     environment.pop("PYTHONPATH", None)
-    with (store / "server.log").open("w") as log:
-        server = subprocess.Popen(
-            [sys.executable, "-m", "mlflow", *command, "--env-manager", "local"],
-            env=environment,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-            cwd=store,
-        )
-    try:
-        for _ in range(240):
-            with suppress(OSError):
-                if urllib.request.urlopen(f"http://127.0.0.1:{port}/ping", timeout=5).status == 200:
-                    break
-            assert server.poll() is None, (store / "server.log").read_text()
-            time.sleep(0.5)
-        url = f"http://127.0.0.1:{port}/invocations"
+    serve = ("models", "serve", "-m", uri, "--env-manager", "local")
+    with mlflow_on_loopback(store, *serve, **environment) as (address, _):
+        url = f"{address}/invocations"
         status, answer = post(url, {"inputs": signals.tolist()})
         assert status == 200, answer
         np.testing.assert_allclose(answer["predictions"], expected, atol=1e-4)
@@ -101,6 +80,3 @@ def test_a_registered_model_is_served_on_loopback_and_refuses_a_wrong_shape(stor
         assert 400 <= status < 500 and "shape" in answer, (status, answer)
         status, answer = post(url, {"signals": 1})
         assert 400 <= status < 500, (status, answer)
-    finally:
-        os.killpg(server.pid, signal.SIGTERM)
-        server.wait()

@@ -1,6 +1,7 @@
 import csv
 import io
 import json
+from shutil import copytree
 
 import numpy as np
 import pytest
@@ -78,6 +79,16 @@ def test_the_probabilities_are_the_calibrated_mean_over_pieces_and_seeds(trained
     np.testing.assert_array_equal(decisions, found >= 0.5)
 
 
+def test_a_seed_that_the_rules_were_not_learned_with_is_left_alone(trained, splits):
+    before, _ = load_predictor("cnn_gru", "half", FP32).predict(splits["test"].signals[:2])
+    (trained / "models" / "cnn_gru" / "1").rename(trained / "models" / "cnn_gru" / "2")
+    with pytest.raises(ValueError, match="models/cnn_gru/1 is not a trained model"):
+        load_predictor("cnn_gru", "half", FP32)
+    copytree(trained / "models" / "cnn_gru" / "2", trained / "models" / "cnn_gru" / "1")
+    after, _ = load_predictor("cnn_gru", "half", FP32).predict(splits["test"].signals[:2])
+    np.testing.assert_array_equal(after, before)
+
+
 def test_records_of_different_lengths_are_predicted_as_each_by_itself(trained, splits):
     signals = [splits["test"].signals[k][:, :n] for k, n in enumerate((1000, 150, 733, 5000, 150))]
     predictor = load_predictor("cnn_gru", "half", FP32)
@@ -100,7 +111,7 @@ def test_what_cannot_be_used_is_refused_by_name(trained, splits):
         find_records([trained / "empty"])
     with pytest.raises(ValueError, match="no trained model; trained are: cnn_gru"):
         load_predictor("cnn_lstm", "half", FP32)
-    (trained / "decisions" / "cnn_gru.json").write_text("{}")
+    (trained / "decisions" / "cnn_gru.json").write_text('{"seeds": [0], "rules": {}}')
     with pytest.raises(ValueError, match="cnn_gru.json has no rule 'half', but none"):
         load_predictor("cnn_gru", "half", FP32)
     (trained / "decisions" / "cnn_gru.json").write_text("[]")

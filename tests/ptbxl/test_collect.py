@@ -125,3 +125,20 @@ def test_a_path_that_leaves_the_tree_is_refused_with_the_record(tree, out, name)
     table.to_csv(tree / raw.TABLE)
     with pytest.raises(ValueError, match="record 4: filename_lr"):
         collect(tree, out, {}, "skip")
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda text: text + text.splitlines()[2] + "\n", "ecg_id 2 is there twice"),
+        (lambda text: text.splitlines()[0] + "\n", "has no rows"),
+        (lambda text: "", "is not a CSV table"),
+        (lambda text: text.replace("filename_lr", "filename"), "has no column 'filename_lr'"),
+    ],
+)
+def test_a_table_that_is_empty_or_names_a_record_twice_is_refused(tree, out, damage, message):
+    path = tree / raw.TABLE
+    path.write_text(damage(path.read_text()))
+    with pytest.raises(ValueError, match=rf"ptbxl_database\.csv.* {message}"):
+        collect(tree, out, {}, "skip")
+    assert list(out.iterdir()) == []

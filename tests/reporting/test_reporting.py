@@ -157,6 +157,11 @@ def test_the_findings_say_what_was_put_into_the_data(case):
     assert (findings.labelled["subset_accuracy"] != results.headline["subset_accuracy"]).any()
 
 
+def test_the_reliability_diagram_shows_what_calibration_changes(case):
+    curves = case[-1].reliability
+    assert curves["as trained"][0].tolist() != curves["calibrated"][0].tolist()
+
+
 def test_the_verdict_reads_as_a_sentence():
     values = pd.Series({"cnn": 0.5, "cnn_bilstm": 0.52})
     enough = Verdict("macro_auprc", "cnn_bilstm", "cnn", -0.02, -0.05, 0.01)
@@ -269,7 +274,9 @@ def test_the_page_is_whole_and_needs_no_network(html):
             chart.findall(f".//{mark}") for mark in ("circle", "rect", "path[@class='trace']")
         )
         assert "nan" not in ElementTree.tostring(chart, encoding="unicode")
-    rows = outline.findall(".//section[@id='comparison']//tbody/tr")
+    figures, ensembles = outline.findall(".//section[@id='comparison']//tbody")
+    assert [row.find("th").text for row in ensembles] == list(ARCHITECTURES)
+    rows = figures.findall("tr")
     assert [row.find("th").text for row in rows] == [
         *ARCHITECTURES,
         "nothing",
@@ -284,9 +291,10 @@ def test_a_browser_shows_the_page_without_an_error_and_sorts_the_table(html, tmp
         pytest.skip("NO CHROMIUM: install it to see the report page in a browser")
     act = """
       const heads = [...document.querySelectorAll("#comparison th button")];
-      const names = () => [...document.querySelectorAll("#comparison tbody th")].map((th) => th.textContent);
+      const rows = () => [...document.querySelector("#comparison tbody").rows];
+      const names = () => rows().map((row) => row.cells[0].firstChild.data);
       const seen = {};
-      heads[3].click(); seen.down = names(); heads[3].click(); seen.up = names();
+      heads[1].click(); seen.down = names(); heads[1].click(); seen.up = names();
       heads[0].click(); seen.byName = names();
       const fits = document.documentElement.scrollWidth <= document.documentElement.clientWidth;
       document.title = JSON.stringify({...seen, fits});

@@ -70,22 +70,31 @@ def fit_rule(name: str, labels: Labels, logits: Logits) -> DecisionRule:
     return DecisionRule(calibration, thresholds, fill == "likeliest")
 
 
-def write_rules(path: Path, rules: dict[str, DecisionRule]) -> None:
-    """Write rules by name as JSON."""
-    fields = {
+@dataclass(frozen=True)
+class EnsembleRules:
+    """The rules by name, as the ensemble of `seeds` learned them; other seeds' logits have other scales."""
+
+    seeds: list[int]
+    rules: dict[str, DecisionRule]
+
+
+def write_rules(path: Path, fitted: EnsembleRules) -> None:
+    """Write the seeds and their rules as JSON."""
+    rules = {
         name: {
             "slope": rule.calibration.slope.tolist(),
             "intercept": rule.calibration.intercept.tolist(),
             "thresholds": rule.thresholds.tolist(),
             "likeliest": rule.likeliest,
         }
-        for name, rule in rules.items()
+        for name, rule in fitted.rules.items()
     }
     with files.replacing_file(path) as temporary:
-        temporary.write_text(json.dumps(fields, indent=1) + "\n", encoding="utf-8")
+        text = json.dumps({"seeds": fitted.seeds, "rules": rules}, indent=1)
+        temporary.write_text(text + "\n", encoding="utf-8")
 
 
-def read_rules(path: Path) -> dict[str, DecisionRule]:
+def read_rules(path: Path) -> EnsembleRules:
     """Read what write_rules wrote.
 
     Raises:
@@ -94,14 +103,15 @@ def read_rules(path: Path) -> dict[str, DecisionRule]:
     """
     try:
         fields = json.loads(path.read_text(encoding="utf-8"))
-        return {
+        rules = {
             name: DecisionRule(
                 Platt(np.array(rule["slope"]), np.array(rule["intercept"])),
                 np.array(rule["thresholds"]),
                 bool(rule["likeliest"]),
             )
-            for name, rule in fields.items()
+            for name, rule in fields["rules"].items()
         }
+        return EnsembleRules([int(seed) for seed in fields["seeds"]], rules)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path} is not a file of decision rules ({error}); run `dvc repro`") from None
 

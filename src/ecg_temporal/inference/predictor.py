@@ -78,25 +78,26 @@ def load_predictor(
     models: Path = MODELS,
     decisions: Path = DECISIONS,
 ) -> Predictor:
-    """Load every trained seed of the architecture `name`.
+    """Load the seeds of the architecture `name` that its rules were learned with; others are left alone.
 
     Raises:
         ValueError: it is not trained, or not evaluated; the message says what to run.
 
     """
-    folders = sorted(path.parent for path in (models / name).glob("*/weights.pt"))
-    if not folders:
-        trained = ", ".join(sorted({path.parent.parent.name for path in models.glob("*/*/weights.pt")}))
+    trained = sorted({path.parent.parent.name for path in models.glob("*/*/weights.pt")})
+    if name not in trained:
         raise ValueError(
-            f"{models / name}: no trained model; trained are: {trained or 'none'}. "
+            f"{models / name}: no trained model; trained are: {', '.join(trained) or 'none'}. "
             "Run `dvc repro`, or `dvc pull` where someone has pushed"
         )
-    loaded = [read_model(folder) for folder in folders]
-    rules = read_rules(decisions / f"{name}.json")
-    if rule not in rules:
-        known = ", ".join(rules) or "none"
+    fitted = read_rules(decisions / f"{name}.json")
+    if rule not in fitted.rules:
+        known = ", ".join(fitted.rules) or "none"
         raise ValueError(f"{decisions / name}.json has no rule {rule!r}, but {known}; run `dvc repro`")
-    return Predictor([model.to(hardware.device) for model, _ in loaded], loaded[0][1], rules[rule], hardware)
+    loaded = [read_model(models / name / str(seed)) for seed in fitted.seeds]
+    return Predictor(
+        [model.to(hardware.device) for model, _ in loaded], loaded[0][1], fitted.rules[rule], hardware
+    )
 
 
 def winners(verdict: Path = VERDICT) -> dict[str, str]:

@@ -11,6 +11,7 @@ from mlflow.models import ModelSignature
 from mlflow.types import Schema, TensorSpec
 
 from ecg_temporal import tracking
+from ecg_temporal.evaluation.decisions import read_rules
 from ecg_temporal.inference import serving
 from ecg_temporal.inference.predictor import DECISIONS, MODELS, load_predictor
 from ecg_temporal.training.hardware import choose_hardware
@@ -58,7 +59,8 @@ def register(
     ):
         # Of the stages' outputs the ones that predicting needs.
         staged = Path(folder)
-        copytree(models / architecture, staged / "models" / architecture)
+        for seed in read_rules(decisions / f"{architecture}.json").seeds:
+            copytree(models / architecture / str(seed), staged / "models" / architecture / str(seed))
         (staged / "decisions").mkdir()
         copy(decisions / f"{architecture}.json", staged / "decisions")
         logged = mlflow.pyfunc.log_model(

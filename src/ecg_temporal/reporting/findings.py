@@ -136,7 +136,7 @@ def find(
         context=_context(truth, samples, probes, probe_settings.seconds),
         gaps=_gaps(results),
         cost=pd.DataFrame.from_dict(probes.cost, orient="index").join(results.headline["parameters"]),
-        reliability=_reliability(truth, predictions[winner], rules[winner]),
+        reliability=_reliability(truth, predictions[winner], fit_rules(labels, predictions[winner], "platt")),
     )
 
 

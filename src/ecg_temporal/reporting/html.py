@@ -111,35 +111,55 @@ def report_page(
 def _comparison(table: pd.DataFrame, findings: Findings, rule: str) -> str:
     cells = findings.intervals.set_index(["architecture", "metric"]).to_dict("index")
     models = table[table["kind"] == "architecture"]
-    best = {m: models[m].min() if m in LOWER_IS_BETTER else models[m].max() for m in METRICS}
-    heads = ["architecture", "temporal part", "parameters", *METRICS.values()]
-    head = "".join(f'<th scope="col"><button type="button">{escape(text)}</button></th>' for text in heads)
-    rows = ""
+    rows, ensembles = "", ""
     for row in table.to_dict("records"):
         name = str(row["name"])
-        temporal = "" if pd.isna(row["temporal"]) else row["temporal"]
-        size = "" if pd.isna(row["parameters"]) else f"{row['parameters']:,}"
-        rows += f'<tr class="{row["kind"]}"><th scope="row">{escape(name)}</th><td>{escape(temporal)}</td>'
-        rows += f'<td data-value="{size.replace(",", "")}">{size}</td>'
+        notes = {}
         for metric in METRICS:
-            value = row[metric]
-            if pd.isna(value):
-                rows += "<td></td>"
-                continue
-            text = f"{value:.4f}"
-            if row["kind"] == "architecture" and value == best[metric]:
-                text = f"<strong>{text}</strong>"
-            if (name, metric) in cells:
-                found = cells[name, metric]
-                text += f"<small>{found['low']:.3f} – {found['high']:.3f}</small>"
-            rows += f'<td data-value="{value}">{text}</td>'
-        rows += "</tr>"
+            if found := cells.get((name, metric)):
+                notes[metric] = f"<small>{found['low']:.3f} – {found['high']:.3f}</small>"
+                spread = row.get(f"{metric}_std")
+                notes[metric] += "" if pd.isna(spread) else f"<small>seeds ± {spread:.4f}</small>"
+        size = "" if pd.isna(row["parameters"]) else f"{row['parameters']:,}"
+        last = f'<td data-value="{size.replace(",", "")}">{size}</td>'
+        rows += _row_of(row, models, {metric: metric for metric in METRICS}, notes, last)
+        if row["kind"] == "architecture":
+            ensembles += _row_of(row, models, {metric: f"ensemble_{metric}" for metric in METRICS}, {}, "")
     return (
-        f"<p>Decision rule {escape(rule)}; mean over seeds, with the 95% interval of a bootstrap over the test "
-        "records. A click on a heading sorts. In bold the best architecture; <em>nothing</em> and <em>always "
-        "NORM</em> are constant predictions.</p>"
-        f'<div class="wide" tabindex="0" role="region" aria-label="Comparison table"><table class="sortable">'
-        f"<caption>Test fold</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
+        f"<p>Decision rule {escape(rule)}; mean over seeds, below it the 95% interval of a bootstrap over the test "
+        "records and the standard deviation over seeds. A click on a heading sorts. In bold the best "
+        "architecture; <em>nothing</em> and <em>always NORM</em> are constant predictions.</p>"
+        + _table("Test fold", ["architecture", *METRICS.values(), "parameters"], rows)
+        + "<p>The seeds of each as an ensemble, whose logits are averaged:</p>"
+        + _table("Ensembles", ["architecture", *METRICS.values()], ensembles)
+    )
+
+
+def _row_of(
+    row: dict[Any, Any], models: pd.DataFrame, columns: dict[str, str], notes: dict[str, str], last: str
+) -> str:
+    """Return a row: the metrics of `columns`, the best of `models` in bold, with notes below them."""
+    temporal = "" if pd.isna(row["temporal"]) else f"<small>{escape(row['temporal'])}</small>"
+    text = f'<tr class="{row["kind"]}"><th scope="row">{escape(str(row["name"]))}{temporal}</th>'
+    for metric, column in columns.items():
+        value = row[column]
+        if pd.isna(value):
+            text += "<td></td>"
+            continue
+        best = models[column].min() if metric in LOWER_IS_BETTER else models[column].max()
+        shown = f"{value:.4f}"
+        if row["kind"] == "architecture" and value == best:
+            shown = f"<strong>{shown}</strong>"
+        text += f'<td data-value="{value}">{shown}{notes.get(metric, "")}</td>'
+    return f"{text}{last}</tr>"
+
+
+def _table(caption: str, heads: list[str], rows: str) -> str:
+    """Return a table that sorts, in a region that scrolls where the screen is narrow."""
+    head = "".join(f'<th scope="col"><button type="button">{escape(text)}</button></th>' for text in heads)
+    return (
+        f'<div class="wide" tabindex="0" role="region" aria-label="{escape(caption)}"><table class="sortable">'
+        f"<caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
     )
 
 
@@ -193,6 +213,7 @@ def _time(
         name: (_css(each), [(float(s), float(v)) for s, v in findings.context.loc[name].items()])  # type: ignore[arg-type]
         for name, each in compared.items()
     }
+    seconds = [float(s) for s in findings.context.columns]  # type: ignore[arg-type]
     reach = int(findings.cost["receptive_field_samples"].iloc[0]) / rate
     return (
         f"<p>One frame of the trunk sees {reach:.2f} s of signal. Left: what a model loses when the frames come "
@@ -200,7 +221,7 @@ def _time(
         "record, and on all of it.</p>"
         f'{_legend(compared)}<div class="charts"><figure>'
         f"{svg.forest(marks, 'change of macro-AUPRC with permuted frames')}</figure>"
-        f"<figure>{svg.lines(series, 'seconds of signal', 'macro-AUPRC')}</figure></div>"
+        f"<figure>{svg.lines(series, 'seconds of signal', 'macro-AUPRC', x_ticks=seconds)}</figure></div>"
     )
 
 
@@ -214,10 +235,11 @@ def _diagnoses(findings: Findings, results: Results, reference: str) -> str:
         row = rows.loc[name]
         css = "lose" if row["high"] < 0 else "gain" if row["low"] > 0 else "even"
         marks.append(_row(f"{name} ({positives[name]})", row, css))
+    chart = svg.forest(marks, "difference in average precision")
     return (
         f"<p>Average precision of {escape(findings.recurrent)}, the best with recurrence, minus that of "
         f"{escape(reference)}; in brackets the positive test records. 95% intervals, not corrected for the number "
-        f"of classes.</p><figure>{svg.forest(marks, 'difference in average precision')}</figure>"
+        f'of classes.</p><figure class="one">{chart}</figure>'
     )
 
 
@@ -226,7 +248,7 @@ def _said(shown: Shown, classes: list[str], findings: Findings) -> str:
     return (
         f"<p>Of the test records that have the diagnosis of a row, how many are said to have that of a column, by "
         f"the ensemble of {escape(findings.verdict.least)}. Records have several diagnoses, so that off the "
-        f"diagonal stand errors and company.</p><figure>{chart}</figure>"
+        f'diagonal stand errors and company.</p><figure class="one">{chart}</figure>'
     )
 
 
@@ -237,7 +259,7 @@ def _calibration(findings: Findings) -> str:
     }
     keys = '<p class="legend"><span class="even">as trained</span><span class="gain">calibrated</span></p>'
     chart = svg.lines(series, "predicted probability", "share of positive decisions", diagonal=True)
-    return f"<p>{escape(findings.best)}, all classes pooled.</p>{keys}<figure>{chart}</figure>"
+    return f'<p>{escape(findings.best)}, all classes pooled.</p>{keys}<figure class="one">{chart}</figure>'
 
 
 def _training(results: Results, compared: dict[str, ArchitectureSettings]) -> str:
@@ -269,18 +291,15 @@ def _examples(shown: Shown, rate: int) -> str:
 
 def _data(counts: pd.DataFrame, about: Description) -> str:
     columns = [column for column in counts.columns if column != "subclass"]
-    head = "".join(
-        f'<th scope="col"><button type="button">{escape(c)}</button></th>' for c in ["subclass", *columns]
-    )
     rows = ""
     for row in counts.to_dict("records"):
         name = str(row["subclass"])
         cells = "".join(f'<td data-value="{row[c]}">{row[c]:,}</td>' for c in columns)
-        rows += f'<tr><th scope="row" title="{escape(NAMES.get(name, name))}">{escape(name)}</th>{cells}</tr>'
+        full = f"<small>{escape(NAMES[name])}</small>" if name in NAMES else ""
+        rows += f'<tr><th scope="row">{escape(name)}{full}</th>{cells}</tr>'
     return (
         f"<p>{escape(about.dataset)} at {about.sampling_rate_hz} Hz: positive records by subclass and split.</p>"
-        '<div class="wide" tabindex="0" role="region" aria-label="Positive records"><table class="sortable">'
-        f"<caption>Positive records</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
+        + _table("Positive records", ["subclass", *columns], rows)
     )
 
 

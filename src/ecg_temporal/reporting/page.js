@@ -8,7 +8,7 @@ for (const table of document.querySelectorAll("table.sortable")) {
     const key = (row) => {
       const cell = row.cells[column];
       if (cell.dataset.value !== undefined) return cell.dataset.value === "" ? null : Number(cell.dataset.value);
-      return cell.textContent === "" ? null : cell.textContent;
+      return cell.firstChild ? cell.firstChild.data : null;
     };
     const body = table.tBodies[0];
     const rows = [...body.rows].map((row) => [key(row), row]);

@@ -38,14 +38,14 @@ def scatter(marks: Sequence[Mark], x_label: str, y_label: str, front: Sequence[s
         f"{'H' if k else 'M'}{x(m.x):.1f}{'V' if k else ' '}{y(m.y):.1f}" for k, m in enumerate(on_front)
     ]
     body += f'<path class="front" d="{"".join(steps)}"/>' if steps else ""
-    for m in marks:
+    points = [(x(m.x), y(m.y)) for m in marks]
+    for m, (cx, cy), place in zip(marks, points, _label_places(points, [m.name for m in marks]), strict=True):
         title = f"{m.name}: {x_label} {_short(m.x)}, {y_label} {m.y:.4f}"
-        body += f'<circle class="{m.family}" cx="{x(m.x):.1f}" cy="{y(m.y):.1f}" r="6" tabindex="0">'
+        body += f'<circle class="{m.family}" cx="{cx:.1f}" cy="{cy:.1f}" r="6" tabindex="0">'
         body += f"<title>{escape(title)}</title></circle>"
-        anchor = "end" if x(m.x) > WIDTH - 110 else "start"
-        shift = -9 if anchor == "end" else 9
-        body += f'<text class="name" x="{x(m.x) + shift:.1f}" y="{y(m.y) + 3:.1f}" text-anchor="{anchor}">'
-        body += f"{escape(m.name)}</text>"
+        if place:
+            left, base = place
+            body += f'<text class="name" x="{left:.1f}" y="{base:.1f}">{escape(m.name)}</text>'
     return _svg(body, f"{y_label} against {x_label}")
 
 
@@ -54,10 +54,11 @@ def lines(
     x_label: str,
     y_label: str,
     diagonal: bool = False,
+    x_ticks: Sequence[float] | None = None,
 ) -> str:
     """Return a line per name of `series`: its family, and its points (x, y)."""
     points = [point for _, of_one in series.values() for point in of_one]
-    x, y, body = _frame([p[0] for p in points], [p[1] for p in points], x_label, y_label)
+    x, y, body = _frame([p[0] for p in points], [p[1] for p in points], x_label, y_label, x_ticks)
     if diagonal:
         body += f'<path class="front" d="M{x(0):.1f} {y(0):.1f}L{x(1):.1f} {y(1):.1f}"/>'
     for name, (family, of_one) in series.items():
@@ -144,7 +145,13 @@ def ecg(signals: NDArray[np.int16], leads: Sequence[str], rate: int) -> str:
     return _svg(body, f"ECG, leads {', '.join(leads)}", height, width)
 
 
-def _frame(xs: Sequence[float], ys: Sequence[float], x_label: str, y_label: str) -> tuple[Scale, Scale, str]:
+def _frame(
+    xs: Sequence[float],
+    ys: Sequence[float],
+    x_label: str,
+    y_label: str,
+    x_ticks: Sequence[float] | None = None,
+) -> tuple[Scale, Scale, str]:
     """Return both scales, and the grid with its labels."""
     x_low, x_high = _padded(xs)
     y_low, y_high = _padded(ys)
@@ -156,7 +163,7 @@ def _frame(xs: Sequence[float], ys: Sequence[float], x_label: str, y_label: str)
         return HEIGHT - BOTTOM - (value - y_low) / (y_high - y_low) * (HEIGHT - TOP - BOTTOM)
 
     body = ""
-    for tick in _ticks(x_low, x_high):
+    for tick in _ticks(x_low, x_high) if x_ticks is None else x_ticks:
         body += f'<path class="grid" d="M{x(tick):.1f} {TOP}V{HEIGHT - BOTTOM}"/>'
         body += f'<text class="tick" x="{x(tick):.1f}" y="{HEIGHT - BOTTOM + 16}" text-anchor="middle">'
         body += f"{_short(tick)}</text>"
@@ -170,6 +177,45 @@ def _frame(xs: Sequence[float], ys: Sequence[float], x_label: str, y_label: str)
     body += f'<text class="label" transform="translate(14 {(HEIGHT - BOTTOM) / 2}) rotate(-90)" '
     body += f'text-anchor="middle">{escape(y_label)}</text>'
     return x, y, body
+
+
+def _label_places(
+    points: Sequence[tuple[float, float]], names: Sequence[str]
+) -> list[tuple[float, float] | None]:
+    """Return where the name of each point begins: above, below or beside it, where nothing else is.
+
+    A name without room is None; its point still has it as a title.
+    """
+    letter, high, gap = 6.6, 13.0, 11.0
+    taken = [(px - 7, py - 7, px + 7, py + 7) for px, py in points]
+    places: list[tuple[float, float] | None] = []
+    for (px, py), name in zip(points, names, strict=True):
+        wide = letter * len(name)
+        middle = px - wide / 2
+        candidates = [
+            (middle, py - gap),
+            (middle, py + gap + high - 3),
+            (px + gap, py + 4),
+            (px - gap - wide, py + 4),
+            (px + gap - 4, py - gap),
+            (px - gap + 4 - wide, py - gap),
+            (px + gap - 4, py + gap + high - 3),
+            (px - gap + 4 - wide, py + gap + high - 3),
+        ]
+        found = None
+        for left, base in candidates:
+            box = (left, base - high + 3, left + wide, base + 3)
+            inside = box[0] > LEFT and box[2] < WIDTH and box[1] > 0 and box[3] < HEIGHT - BOTTOM
+            if inside and not any(_overlap(box, other) for other in taken):
+                found = left, base
+                taken.append(box)
+                break
+        places.append(found)
+    return places
+
+
+def _overlap(a: tuple[float, float, float, float], b: tuple[float, float, float, float]) -> bool:
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
 
 
 def _padded(values: Sequence[float]) -> tuple[float, float]:
