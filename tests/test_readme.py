@@ -1,8 +1,17 @@
+import json
 import re
+import shlex
+import sys
+import urllib.request
 
+import numpy as np
 import pytest
+import yaml
 
 from closure import ROOT
+from project import Project
+from ptbxl.test_own import write_own
+from servers import mlflow_on_loopback
 
 README = (ROOT / "README.md").read_text()
 REPORT = (ROOT / "reports" / "comparison.md").read_text()
@@ -28,3 +37,78 @@ def test_what_the_readme_links_to_is_there(target):
 @pytest.mark.parametrize("target", re.findall(r"^    make (\w+)", README, re.MULTILINE))
 def test_the_makefile_has_the_targets_that_the_readme_names(target):
     assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
+
+
+ELSEWHERE = {
+    "make": "CI runs them",
+    "pip install": "it is among the pinned packages, and tests have no network",
+    "mlflow server": "test_ten_trainings_at_once_log_to_a_server_on_postgresql",
+    "export MLFLOW_TRACKING_URI=http": "the same",
+    "export PTBXL_DIR": "the copy of the project runs on synthetic data",
+}
+COMMANDS = re.findall(
+    r"^    ((?:export|dvc|ecg-temporal|mlflow|curl|pip|make) .+?)(?: +# .*)?$", README, re.M
+)
+COMMANDS += re.findall(r"`((?:dvc|ecg-temporal) (?:register|export|checkout)[^`]*)`", README)
+SCRIPT = "\n".join(re.findall(r"^    ((?:from|predictor|probabilities).*)$", README, re.MULTILINE))
+
+
+@pytest.mark.pipeline
+def test_every_command_runs_as_the_readme_gives_it(tmp_path, rng):
+    project = Project(tmp_path / "project")
+    params = project.params()
+    offered = yaml.safe_load((ROOT / "params.yaml").read_text())["architectures"]
+    names = ("cnn", "cnn_gru", "cnn_bilstm", "cnn_bigru")
+    project.write_params(params | {"architectures": {name: offered[name] for name in names}})
+    project("git commit -qam 'four architectures'")
+    write_own(tmp_path / "clinic", rng, records=80)
+    record = tmp_path / "clinic/clinic/ecg_000"
+    here = {
+        "OWN_DIR=/data/clinic": f"OWN_DIR={tmp_path / 'clinic'}",
+        "/shared/ecg-temporal": str(tmp_path / "remote"),
+        "RECORD FOLDER …": f"{record} {record.parent}",
+        "RECORD": str(record),
+        "repro train@": "repro -f train@",
+    }
+    back = "git checkout -q . && git clean -qfd metrics decisions && dvc checkout -q"
+    commands = [c for c in COMMANDS if not c.startswith(tuple(ELSEWHERE))]
+    assert len(commands) > 25
+    # What is registered can be served: in the README the prose names it before the code does.
+    commands.sort(key=lambda command: command.startswith(("mlflow", "curl")))
+    serve = None
+    for given in commands:
+        command = re.sub("|".join(map(re.escape, here)), lambda found: here[found[0]], given)
+        if command.startswith("export "):
+            name, _, value = command.removeprefix("export ").partition("=")
+            project.environment[name] = value
+        elif command.startswith("mlflow"):
+            arguments = shlex.split(re.sub(r"--(host|port) \S+", "", command))[1:]
+            with mlflow_on_loopback(project.folder, *arguments, **project.environment) as (uri, _):
+                if "serve" in arguments:
+                    serve = command
+                    post = next(c for c in commands if c.startswith("curl"))
+                    signals = json.dumps({"inputs": np.zeros((1, 12, 1000)).tolist()})
+                    (project.folder / "request.json").write_text(signals)
+                    post = post.replace("127.0.0.1:5001", uri)
+                    said = project(re.sub(r"-d .*", "-d @request.json --silent --show-error", post))
+                    assert '"predictions"' in said
+                else:
+                    assert b"MLflow" in urllib.request.urlopen(uri, timeout=30).read()
+        elif not command.startswith("curl"):
+            if command.startswith("dvc exp run") and "--" not in command:
+                project(back)
+            project(command)
+            if command == "dvc repro":
+                project("git add -A && git commit -qm results --allow-empty")
+            if command == "dvc exp run -S dataset=own":
+                assert "own records" in (project.folder / "reports/comparison.md").read_text()
+                project(back)
+            if command == "dvc queue start":
+                project("while dvc queue status | grep -qE 'Running|Queued'; do sleep 1; done")
+                assert "Failed" not in project("dvc queue status")
+    assert serve
+    made = ("found.json", "drawn", "why.png", "order.png", "model.onnx")
+    assert [name for name in made if not (project.folder / name).exists()] == []
+    begin = f"from pathlib import Path\npaths = [Path({str(record)!r})]\n"
+    (project.folder / "use.py").write_text(f"{begin}{SCRIPT}\nassert decisions.shape == (1, 23)\n")
+    project(f"PYTHONPATH=src {sys.executable} use.py")

@@ -4,6 +4,7 @@ import shutil
 import subprocess
 from dataclasses import replace
 from html import unescape
+from itertools import combinations
 from xml.etree import ElementTree
 
 import numpy as np
@@ -17,7 +18,7 @@ from ecg_temporal.evaluation.summary import by_class, by_rule, by_seed, headline
 from ecg_temporal.evaluation.trivial import trivial_lines
 from ecg_temporal.evaluation.verdict import Verdict
 from ecg_temporal.models.settings import ArchitectureSettings
-from ecg_temporal.reporting import figures
+from ecg_temporal.reporting import figures, svg
 from ecg_temporal.reporting.card import model_card
 from ecg_temporal.reporting.examples import choose_examples, said_of_each
 from ecg_temporal.reporting.findings import find
@@ -283,6 +284,17 @@ def test_the_page_is_whole_and_needs_no_network(html):
         "always NORM",
         "arXiv:2601.18830",
     ]
+
+
+def test_names_in_a_scatter_plot_stand_apart_and_none_is_lost_while_there_is_room(rng):
+    names = [f"cnn_{k}" for k in range(12)]
+    marks = [svg.Mark(k % 4, k // 4 + 0.02 * rng.random(), name, "f") for k, name in enumerate(names)]
+    chart = ElementTree.fromstring(svg.scatter(marks, "x", "y", names))
+    texts = [text for text in chart.findall("text") if text.get("class") == "name"]
+    assert [text.text for text in texts] == names
+    boxes = [(float(text.get("x")), float(text.get("y"))) for text in texts]
+    for (ax, ay), (bx, by) in combinations(boxes, 2):
+        assert abs(ax - bx) > 35 or abs(ay - by) > 12
 
 
 def test_a_browser_shows_the_page_without_an_error_and_sorts_the_table(html, tmp_path):

@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,8 @@ WIDTH, HEIGHT = 640, 360
 LEFT, RIGHT, TOP, BOTTOM = 64, 16, 12, 48
 
 Scale = Callable[[float], float]
+Box = tuple[float, float, float, float]
+"""Left, top, right, bottom."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,11 @@ def scatter(marks: Sequence[Mark], x_label: str, y_label: str, front: Sequence[s
     ]
     body += f'<path class="front" d="{"".join(steps)}"/>' if steps else ""
     points = [(x(m.x), y(m.y)) for m in marks]
-    for m, (cx, cy), place in zip(marks, points, _label_places(points, [m.name for m in marks]), strict=True):
+    corners = [(x(m.x), y(m.y)) for m in on_front]
+    line = [(a, b - 1, c, b + 1) for (a, b), (c, _) in pairwise(corners)]
+    line += [(c - 1, d, c + 1, b) for (_, b), (c, d) in pairwise(corners)]
+    places = _label_places(points, [m.name for m in marks], line)
+    for m, (cx, cy), place in zip(marks, points, places, strict=True):
         title = f"{m.name}: {x_label} {_short(m.x)}, {y_label} {m.y:.4f}"
         body += f'<circle class="{m.family}" cx="{cx:.1f}" cy="{cy:.1f}" r="6" tabindex="0">'
         body += f"<title>{escape(title)}</title></circle>"
@@ -180,14 +187,15 @@ def _frame(
 
 
 def _label_places(
-    points: Sequence[tuple[float, float]], names: Sequence[str]
+    points: Sequence[tuple[float, float]], names: Sequence[str], line: Sequence[Box]
 ) -> list[tuple[float, float] | None]:
-    """Return where the name of each point begins: above, below or beside it, where nothing else is.
+    """Return where the name of each point begins: above, below or beside it, apart from all else and `line`.
 
     A name without room is None; its point still has it as a title.
     """
     letter, high, gap = 6.6, 13.0, 11.0
-    taken = [(px - 7, py - 7, px + 7, py + 7) for px, py in points]
+    taken = [*line]
+    taken += [(px - 7, py - 7, px + 7, py + 7) for px, py in points]
     places: list[tuple[float, float] | None] = []
     for (px, py), name in zip(points, names, strict=True):
         wide = letter * len(name)
@@ -214,7 +222,7 @@ def _label_places(
     return places
 
 
-def _overlap(a: tuple[float, float, float, float], b: tuple[float, float, float, float]) -> bool:
+def _overlap(a: Box, b: Box) -> bool:
     return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
 
 
