@@ -36,7 +36,7 @@ def main(arguments: list[str] | None = None) -> None:
     explain = commands.add_parser(
         "explain",
         help="which seconds and leads a finding rests on",
-        description="Draw a record with what speaks for (orange) and against (blue) a diagnostic subclass, "
+        description="Draw a record with what speaks for (orange) and against (violet) a diagnostic subclass, "
         "by hiding a fifth of a second of one lead at a time.",
     )
     explain.add_argument("record", type=Path, metavar="RECORD")
@@ -92,7 +92,9 @@ def _predict(options: argparse.Namespace) -> None:
 
     classes = predictor.spec.classes
     rows: list[dict[str, Any]] = []
-    for ecg, p, made in zip(records, probabilities, decisions, strict=True):
+    made_of_each = list(zip(records, probabilities, decisions, strict=True))
+    few = not options.plot or len(records) < 10
+    for ecg, p, made in tqdm(made_of_each, unit="record", desc="drawing", disable=few):
         order = p.argsort()[::-1]
         rows.append(
             {
@@ -128,7 +130,7 @@ def _explain(options: argparse.Namespace) -> None:
     name = options.model or winners()["winner"]
     predictor = load_predictor(name, options.rule, choose_hardware("auto", "fp32"))
     found = occlusion(predictor, ecg.signals, options.subclass)
-    title = f"{ecg.name}: {options.subclass} by {name}"
+    title = f"{ecg.name}: for (orange) and against (violet) {options.subclass}, by {name}"
     if options.order:
         found -= occlusion(predictor, ecg.signals, options.subclass, order=False)
         title += ", from the order of frames"

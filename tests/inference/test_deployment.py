@@ -62,6 +62,8 @@ def test_the_onnx_file_equals_pytorch_for_any_batch_and_length(trained, rng):
 def test_a_registered_model_is_served_on_loopback_and_refuses_a_wrong_shape(store, splits):
     uri = register("cnn_gru", "platt+likeliest", "winner", "synthetic")
     assert uri == "models:/ecg-temporal@winner"
+    assert register("cnn_gru", "platt+likeliest", "winner", "synthetic") == uri  # and nothing new
+    assert len(mlflow.search_model_versions()) == 1
     found = mlflow.MlflowClient().get_model_version_by_alias("ecg-temporal", "winner")
     assert found.tags["architecture"] == "cnn_gru" and "git.commit" in found.tags
     signals = splits["test"].signals[:2].astype(np.float32)

@@ -38,7 +38,7 @@ def draw_ecg(
     findings : list of (name, probability, decided)
         From top to bottom; what was decided is set in bold.
     attribution : float array [12, samples], optional
-        Shaded under the traces: orange where it is positive, blue where it is negative.
+        Shaded under the traces: orange where it is positive, violet where it is negative.
 
     Returns
     -------

@@ -1,12 +1,14 @@
 """The compared architectures in MLflow's model registry, once each, with aliases."""
 
 import tempfile
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from shutil import copy, copytree
 
 import mlflow
 import numpy as np
+from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 from mlflow.types import Schema, TensorSpec
 
@@ -25,6 +27,8 @@ def register(
     architecture: str, rule: str, alias: str, dataset: str, models: Path = MODELS, decisions: Path = DECISIONS
 ) -> str:
     """Log the ensemble of `architecture` as a servable model, register it, and return its URI by alias.
+
+    Where `alias` already is this architecture and rule at this git commit, nothing is logged again.
 
     Parameters
     ----------
@@ -53,6 +57,11 @@ def register(
         "unit": "uV",
     }
     tags = {"architecture": architecture, "rule": rule, **tracking.origin()}
+    client = mlflow.MlflowClient()
+    with suppress(MlflowException):  # no such alias yet
+        known = client.get_model_version_by_alias(NAME, alias)
+        if tags.items() <= known.tags.items():
+            return f"models:/{NAME}@{alias}"
     with (
         tempfile.TemporaryDirectory() as folder,
         mlflow.start_run(experiment_id=experiment, run_name=f"{architecture} {alias}", tags=tags),
@@ -76,7 +85,6 @@ def register(
             tags=tags,
             registered_model_name=NAME,
         )
-    client = mlflow.MlflowClient()
     number = str(logged.registered_model_version)
     client.set_registered_model_alias(NAME, alias, number)
     for key, value in tags.items():
