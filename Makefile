@@ -42,7 +42,7 @@ demo: setup
 test: setup
 	pytest
 
-# Needs data/processed (dvc repro preprocess); give it the machine for itself, for a quarter of an hour.
+# Needs data/processed (dvc repro preprocess); give it the machine for itself, for half an hour.
 bench: setup
 	PYTHONPATH=src python -m benchmarks
 
