@@ -15,10 +15,10 @@ from pathlib import Path
 import pandas as pd
 
 from ecg_temporal import files
-from ecg_temporal.evaluation.decisions import EnsembleRules, fit_rule, write_rules
-from ecg_temporal.evaluation.predictions import SPLITS, read_predictions, rows
+from ecg_temporal.evaluation.decisions import EnsembleRules, write_rules
+from ecg_temporal.evaluation.predictions import SPLITS, read_predictions
 from ecg_temporal.evaluation.settings import RULES, DecisionSettings
-from ecg_temporal.evaluation.summary import by_class, by_rule, by_seed, headline
+from ecg_temporal.evaluation.summary import by_class, by_rule, by_seed, fit_ensemble_rule, headline
 from ecg_temporal.settings import read_params, section
 from ecg_temporal.store import read_split
 from ecg_temporal.training.settings import TrainSettings
@@ -37,7 +37,7 @@ def main() -> None:
     seeds = section(params, "train", TrainSettings).seeds
     rule = section(params, "decision", DecisionSettings).rule
     splits = {split: read_split(DATA / split) for split in SPLITS}
-    labels = {split: data.labels[rows(split, len(data))] for split, data in splits.items()}
+    labels = {split: data.labels for split, data in splits.items()}
     predictions = read_predictions(PREDICTIONS / f"{name}.npz")
     folders = {seed: MODELS / name / str(seed) for seed in seeds}
     parameters = json.loads((folders[seeds[0]] / "run.json").read_text(encoding="utf-8"))["parameters"]
@@ -52,8 +52,7 @@ def main() -> None:
         ),
     }
     figures = headline(each, labels, predictions, rule, parameters)
-    ensemble = predictions.ensemble("validation")
-    rules = {each: fit_rule(each, labels["validation"], ensemble) for each in RULES}
+    rules = {each: fit_ensemble_rule(labels, predictions, each) for each in RULES}
     write_rules(DECISIONS / f"{name}.json", EnsembleRules(seeds, rules))
     with files.replacing_file(METRICS / f"{name}.json") as temporary:
         temporary.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")

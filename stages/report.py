@@ -9,7 +9,7 @@ import pandas as pd
 
 from ecg_temporal import files
 from ecg_temporal.evaluation.decisions import read_rules
-from ecg_temporal.evaluation.predictions import read_predictions
+from ecg_temporal.evaluation.predictions import SPLITS, read_predictions
 from ecg_temporal.evaluation.settings import BootstrapSettings, DecisionSettings, ProbeSettings
 from ecg_temporal.evaluation.trivial import trivial_lines
 from ecg_temporal.models.settings import ArchitectureSettings
@@ -44,7 +44,7 @@ def main() -> None:
     rule = section(params, "decision", DecisionSettings).rule
     bootstrap = section(params, "bootstrap", BootstrapSettings)
     probe_settings = section(params, "probes", ProbeSettings)
-    splits = {split: read_split(DATA / split) for split in ("validation", "test")}
+    splits = {split: read_split(DATA / split) for split in SPLITS}
     labels = {split: data.labels for split, data in splits.items()}
     about = splits["test"].description
     results = read_results(METRICS, names)

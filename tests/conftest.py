@@ -10,7 +10,7 @@ from hypothesis import settings as hypothesis_settings
 
 from closure import ROOT
 from ecg_temporal.evaluation.calibration import Platt
-from ecg_temporal.evaluation.decisions import DecisionRule, EnsembleRules, write_rules
+from ecg_temporal.evaluation.decisions import EnsembleRules, ThresholdRule, write_rules
 from ecg_temporal.evaluation.probes import receptive_field
 from ecg_temporal.evaluation.settings import RULES
 from ecg_temporal.models.classifier import ECGClassifier
@@ -125,7 +125,7 @@ def trained(splits, tmp_path, monkeypatch):
         history = [{"epoch": 1, "seconds": 1.0, "records_per_second": 1.0}]
         write_model(folder, spec, dict(model.state_dict()), history, {})
     classes = len(about.classes)
-    rule = DecisionRule(Platt(np.full(classes, 3.0), np.full(classes, 0.2)), np.full(classes, 0.5), False)
+    rule = ThresholdRule(Platt(np.full(classes, 3.0), np.full(classes, 0.2)), np.full(classes, 0.5), False)
     (tmp_path / "decisions").mkdir()
     rules = EnsembleRules([0, 1], dict.fromkeys(RULES, rule))
     write_rules(tmp_path / "decisions" / "cnn_gru.json", rules)

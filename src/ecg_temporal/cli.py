@@ -13,7 +13,7 @@ from tqdm import tqdm
 from ecg_temporal import files
 from ecg_temporal.evaluation.settings import RULES
 
-DEFAULT_RULE = "platt+likeliest"
+DEFAULT_RULE = "powerset"
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -5,6 +7,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as sk
 from sklearn.calibration import _SigmoidCalibration, calibration_curve
 
+from ecg_temporal.evaluation import powerset
 from ecg_temporal.evaluation.calibration import (
     brier_score,
     expected_calibration_error,
@@ -12,7 +15,14 @@ from ecg_temporal.evaluation.calibration import (
     reliability_curve,
     sigmoid,
 )
-from ecg_temporal.evaluation.decisions import cross_validate, fit_rule
+from ecg_temporal.evaluation.decisions import (
+    EnsembleRules,
+    cross_validate,
+    fit_rule,
+    read_rules,
+    write_rules,
+)
+from ecg_temporal.evaluation.powerset import fit_weight, label_sets
 from ecg_temporal.evaluation.settings import RULES
 
 
@@ -81,7 +91,7 @@ def test_the_reliability_curve_equals_that_of_scikit_learn(seed, records, decima
 
 def test_calibration_lowers_the_error_on_other_records():
     labels, logits = case(1, 4000)
-    rule = fit_rule("platt", labels[:2000], logits[:2000])
+    rule = fit_rule("platt", labels[:2000], logits[:2000], labels[:2000])
     before = expected_calibration_error(labels[2000:], sigmoid(logits[2000:]))
     assert expected_calibration_error(labels[2000:], rule.probabilities(logits[2000:])) < before / 3
 
@@ -91,7 +101,7 @@ def test_calibration_lowers_the_error_on_other_records():
 def test_the_thresholds_are_those_that_an_exhaustive_search_finds(seed):
     labels, logits = case(seed, 60, 3)
     logits = logits.round(1)
-    each, pooled = fit_rule("f1", labels, logits), fit_rule("micro_f1", labels, logits)
+    each, pooled = (fit_rule(name, labels, logits, labels) for name in ("f1", "micro_f1"))
     for k in range(3):
         found = sk.f1_score(labels[:, k], each.decide(logits)[:, k], zero_division=0)
         best = max(sk.f1_score(labels[:, k], logits[:, k] >= t, zero_division=0) for t in logits[:, k])
@@ -104,16 +114,80 @@ def test_the_thresholds_are_those_that_an_exhaustive_search_finds(seed):
 @pytest.mark.parametrize("name", RULES)
 def test_likeliest_fills_the_empty_sets_alone(name):
     labels, logits = case(3)
-    decisions = fit_rule(name, labels, logits).decide(logits)
+    decisions = fit_rule(name, labels, logits, labels).decide(logits)
     if not name.endswith("+likeliest"):
         assert not decisions.any(axis=1).all()
         return
-    plain = fit_rule(name.removesuffix("+likeliest"), labels, logits).decide(logits)
+    plain = fit_rule(name.removesuffix("+likeliest"), labels, logits, labels).decide(logits)
     empty = ~plain.any(axis=1)
     np.testing.assert_array_equal(decisions[~empty], plain[~empty])
-    p = fit_rule(name, labels, logits).probabilities(logits)
+    p = fit_rule(name, labels, logits, labels).probabilities(logits)
     np.testing.assert_array_equal(decisions[empty].argmax(axis=1), p[empty].argmax(axis=1))
     assert (decisions.sum(axis=1) >= 1).all()
+
+
+def known_joint(records, seed=0):
+    """Labels with a known distribution of four sets, and a feature of each class that depends on it alone."""
+    rng = np.random.default_rng(seed)
+    sets = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 1], [0, 0, 1]], np.uint8)
+    prior = np.array([0.1, 0.5, 0.3, 0.1])
+    labels = sets[rng.choice(4, records, p=prior)]
+    x = 2.0 * labels + rng.normal(size=labels.shape)
+    share = prior @ sets
+    marginal = 2 * x - 2 + np.log(share / (1 - share))  # the exact logit of a class, given its own feature
+    exact = np.log(prior) + (2 * x - 2) @ sets.T  # and of a set, given all features
+    return labels, sets, marginal, exact
+
+
+def test_the_powerset_rule_is_exact_where_the_truth_is_known():
+    labels, sets, marginal, exact = known_joint(20_000)
+    known = label_sets(labels)
+    assert fit_weight(known, labels, marginal) == pytest.approx(1, abs=0.05)
+    decisions = fit_rule("powerset", labels, marginal, labels).decide(marginal)
+    best = sets[exact.argmax(axis=1)]
+    assert (decisions == best).all(axis=1).mean() > 0.98
+    half = fit_rule("half+likeliest", labels, marginal, labels).decide(marginal)
+    assert sk.accuracy_score(labels, decisions) > sk.accuracy_score(labels, half) + 0.01
+
+
+def test_the_weight_is_none_where_the_logits_know_each_other():
+    labels, sets, _, exact = known_joint(20_000)
+    # Logits whose sum over a set's classes is the set's own log-probability, but for a constant.
+    joint = np.linalg.lstsq(sets[1:].astype(float), (exact[:, 1:] - exact[:, :1]).T, rcond=None)[0].T
+    assert fit_weight(label_sets(labels), labels, joint) == pytest.approx(0, abs=0.05)
+
+
+def test_where_classes_are_independent_the_likeliest_set_is_that_of_the_likely_classes(rng):
+    known = np.array(list(itertools.product([0, 1], repeat=4)), np.uint8)
+    logits = rng.normal(size=(200, 4))
+    labels = (rng.random((200, 4)) < sigmoid(logits)).astype(np.uint8)
+    np.testing.assert_allclose(label_sets(known).lift, 0, atol=1e-12)
+    np.testing.assert_array_equal(fit_rule("powerset", labels, logits, known).decide(logits), logits >= 0)
+
+
+def test_the_powerset_rule_says_known_sets_alone_and_survives_what_it_does_not_know(rng, monkeypatch):
+    known = np.array([[1, 0, 0], [0, 1, 0], [0, 1, 0]], np.uint8)
+    logits, labels = rng.normal(size=(50, 3)), np.ones((50, 3), np.uint8)  # a set that nobody knows
+    rule = fit_rule("powerset", labels, logits, known)
+    assert not rule.bonus.any()
+    assert {row.tobytes() for row in rule.decide(logits)} <= {row.astype(bool).tobytes() for row in known}
+    labels[:10] = known[0]
+    before = fit_rule("powerset", labels, logits, known)
+    monkeypatch.setattr(powerset, "BLOCK", 7)  # in pieces of three records: the same
+    after = fit_rule("powerset", labels, logits, known)
+    np.testing.assert_allclose(before.bonus, after.bonus)
+    np.testing.assert_array_equal(before.decide(logits), after.decide(logits))
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_a_rule_survives_the_disk(name, tmp_path):
+    labels, logits = case(5)
+    rule = fit_rule(name, labels, logits, labels)
+    write_rules(tmp_path / "cnn.json", EnsembleRules([0, 3], {name: rule}))
+    back = read_rules(tmp_path / "cnn.json")
+    assert back.seeds == [0, 3]
+    np.testing.assert_array_equal(back.rules[name].decide(logits), rule.decide(logits))
+    np.testing.assert_array_equal(back.rules[name].probabilities(logits), rule.probabilities(logits))
 
 
 def test_cross_validation_never_learns_from_what_it_decides_on():
@@ -121,7 +195,7 @@ def test_cross_validation_never_learns_from_what_it_decides_on():
     rng = np.random.default_rng(0)
     labels = (rng.random((300, 40)) < 0.05).astype(np.uint8)
     logits = rng.normal(size=labels.shape)
-    table = cross_validate(labels, logits).set_index("rule")
+    table = cross_validate(labels, logits, labels).set_index("rule")
     assert list(table.index) == list(RULES)
-    learned = sk.f1_score(labels, fit_rule("f1", labels, logits).decide(logits), average="micro")
+    learned = sk.f1_score(labels, fit_rule("f1", labels, logits, labels).decide(logits), average="micro")
     assert table.loc["f1", "micro_f1"] < learned - 0.03

@@ -5,7 +5,7 @@ from test_inference import write
 
 from ecg_temporal import cli
 from ecg_temporal.evaluation.calibration import identity
-from ecg_temporal.evaluation.decisions import DecisionRule
+from ecg_temporal.evaluation.decisions import ThresholdRule
 from ecg_temporal.inference.explain import occlusion
 from ecg_temporal.inference.predictor import Predictor, load_predictor
 from ecg_temporal.models.settings import ArchitectureSettings, TrunkSettings
@@ -23,7 +23,7 @@ def predictor(net, about):
         about.classes, about.leads, 100, 500, trunk, ArchitectureSettings(rnn="gru", learning_rate=0.1)
     )
     classes = len(about.classes)
-    return Predictor([net], spec, DecisionRule(identity(classes), np.full(classes, 0.5), False), FP32)
+    return Predictor([net], spec, ThresholdRule(identity(classes), np.full(classes, 0.5), False), FP32)
 
 
 def weight(attribution, leads):
@@ -50,7 +50,7 @@ def test_a_cause_in_one_place_is_found_there_and_nowhere_else(splits):
             return signals[:, LEADS.index("V2"), 200:250].float().mean(dim=1, keepdim=True)
 
     spec = predictor(Peak(), splits["test"].description).spec
-    rule = DecisionRule(identity(1), np.full(1, 0.5), False)
+    rule = ThresholdRule(identity(1), np.full(1, 0.5), False)
     one = Predictor(
         [Peak()], ModelSpec(["X"], spec.leads, 100, 1000, spec.trunk, spec.architecture), rule, FP32
     )

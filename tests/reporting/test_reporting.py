@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from sklearn import metrics as sk
 
-from ecg_temporal.evaluation.predictions import SPLITS, Predictions
+from ecg_temporal.evaluation.predictions import SPLITS, Predictions, rows
 from ecg_temporal.evaluation.settings import BootstrapSettings, ProbeSettings
 from ecg_temporal.evaluation.summary import by_class, by_rule, by_seed, headline
 from ecg_temporal.evaluation.trivial import trivial_lines
@@ -72,8 +72,8 @@ def case(tmp_path_factory):
     found = {}
     for k, (name, noise) in enumerate(NOISE.items()):
         logits = {s: 3.0 * y - 2 + noise * rng.normal(size=(2, *y.shape)) for s, y in labels.items()}
-        logits = {split: x.astype(np.float32) for split, x in logits.items()}
-        predictions = Predictions(logits, dict.fromkeys(SPLITS, np.arange(300)))
+        logits = {split: x[:, rows(split, 300)].astype(np.float32) for split, x in logits.items()}
+        predictions = Predictions(logits, {split: np.arange(300)[rows(split, 300)] for split in SPLITS})
         seeds = by_seed(SEEDS, labels, predictions, "half")
         tables = {
             "seeds": seeds,

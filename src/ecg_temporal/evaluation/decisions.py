@@ -6,11 +6,18 @@ A rule's name is one of THRESHOLDS, and `+likeliest` after it fills an empty set
 - `platt`: the same of probabilities that Platt scaling has calibrated, class by class.
 - `f1`: for each class the threshold with the largest F1 (of several the highest).
 - `micro_f1`: the one threshold, for all classes, with the largest micro-F1, on calibrated probabilities.
+
+One rule has no thresholds:
+
+- `powerset`: the likeliest of the label sets that the training folds know (evaluation/powerset.py). It weighs
+  the logits as they are; its probabilities are calibrated.
 """
 
 import json
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,6 +26,7 @@ from numpy.typing import NDArray
 from ecg_temporal import files
 from ecg_temporal.evaluation.calibration import Array, Platt, fit_platt, identity
 from ecg_temporal.evaluation.metrics import thresholded_metrics
+from ecg_temporal.evaluation.powerset import fit_weight, label_sets, likeliest_sets
 from ecg_temporal.evaluation.settings import RULES
 
 Labels = NDArray[np.uint8]
@@ -26,16 +34,30 @@ Logits = NDArray[np.floating]
 
 
 @dataclass(frozen=True)
-class DecisionRule:
-    """A fitted rule: `thresholds` float64 [classes] on calibrated probabilities."""
+class DecisionRule(ABC):
+    """A fitted rule."""
 
     calibration: Platt
-    thresholds: Array
-    likeliest: bool
 
     def probabilities(self, logits: Logits) -> Array:
-        """Return the probabilities that the rule decides on, float64 [records, classes]."""
+        """Return the calibrated probabilities, float64 [records, classes]."""
         return self.calibration.probabilities(logits)
+
+    @abstractmethod
+    def decide(self, logits: Logits) -> NDArray[np.bool_]:
+        """Return the classes that each record is said to have, bool [records, classes]."""
+
+    def fields(self) -> dict[str, Any]:
+        """Return the rule as JSON can hold it; `from_fields` makes it a rule again."""
+        return {"slope": self.calibration.slope.tolist(), "intercept": self.calibration.intercept.tolist()}
+
+
+@dataclass(frozen=True)
+class ThresholdRule(DecisionRule):
+    """Each class by itself: `thresholds` float64 [classes] on calibrated probabilities."""
+
+    thresholds: Array
+    likeliest: bool
 
     def decide(self, logits: Logits) -> NDArray[np.bool_]:
         """Return the classes that each record is said to have, bool [records, classes]."""
@@ -46,8 +68,38 @@ class DecisionRule:
             decisions[empty, p[empty].argmax(axis=1)] = True
         return decisions
 
+    def fields(self) -> dict[str, Any]:
+        """Return slope, intercept, thresholds and likeliest."""
+        return super().fields() | {"thresholds": self.thresholds.tolist(), "likeliest": self.likeliest}
 
-def fit_rule(name: str, labels: Labels, logits: Logits) -> DecisionRule:
+
+@dataclass(frozen=True)
+class PowersetRule(DecisionRule):
+    """The set with the largest sum of its logits and `bonus`, of `sets` bool [sets, classes]."""
+
+    sets: NDArray[np.bool_]
+    bonus: Array
+
+    def decide(self, logits: Logits) -> NDArray[np.bool_]:
+        """Return the classes that each record is said to have, bool [records, classes]."""
+        return likeliest_sets(self.sets, self.bonus, logits)
+
+    def fields(self) -> dict[str, Any]:
+        """Return slope, intercept, sets (each a string of 0 and 1) and bonus."""
+        sets = ["".join("01"[said] for said in one) for one in self.sets.astype(int).tolist()]
+        return super().fields() | {"sets": sets, "bonus": self.bonus.tolist()}
+
+
+def from_fields(fields: dict[str, Any]) -> DecisionRule:
+    """Return the rule whose `fields` these are."""
+    calibration = Platt(np.array(fields["slope"]), np.array(fields["intercept"]))
+    if "sets" in fields:
+        sets = np.array([[character == "1" for character in one] for one in fields["sets"]])
+        return PowersetRule(calibration, sets, np.array(fields["bonus"]))
+    return ThresholdRule(calibration, np.array(fields["thresholds"]), bool(fields["likeliest"]))
+
+
+def fit_rule(name: str, labels: Labels, logits: Logits, known: Labels) -> DecisionRule:
     """Learn the rule `name` (one of `evaluation.settings.RULES`) from records that training did not fit.
 
     Parameters
@@ -55,11 +107,16 @@ def fit_rule(name: str, labels: Labels, logits: Logits) -> DecisionRule:
     name : str
     labels : uint8 array [records, classes]
     logits : float array [records, classes]
+    known : uint8 array [training records, classes]
+        The labels of the training folds: which sets there are, for `powerset`.
 
     """
     kind, _, fill = name.partition("+")
     classes = labels.shape[1]
     calibration = identity(classes) if kind == "half" else fit_platt(labels, logits)
+    if kind == "powerset":
+        sets, lift = found = label_sets(known)
+        return PowersetRule(calibration, sets, fit_weight(found, labels, logits) * lift)
     p = calibration.probabilities(logits)
     if kind == "f1":
         thresholds = np.array([_best_f1(y, s) for y, s in zip(labels.T, p.T, strict=True)])
@@ -67,7 +124,7 @@ def fit_rule(name: str, labels: Labels, logits: Logits) -> DecisionRule:
         thresholds = np.full(classes, _best_f1(labels.ravel(), p.ravel()))
     else:
         thresholds = np.full(classes, 0.5)
-    return DecisionRule(calibration, thresholds, fill == "likeliest")
+    return ThresholdRule(calibration, thresholds, fill == "likeliest")
 
 
 @dataclass(frozen=True)
@@ -80,15 +137,7 @@ class EnsembleRules:
 
 def write_rules(path: Path, fitted: EnsembleRules) -> None:
     """Write the seeds and their rules as JSON."""
-    rules = {
-        name: {
-            "slope": rule.calibration.slope.tolist(),
-            "intercept": rule.calibration.intercept.tolist(),
-            "thresholds": rule.thresholds.tolist(),
-            "likeliest": rule.likeliest,
-        }
-        for name, rule in fitted.rules.items()
-    }
+    rules = {name: rule.fields() for name, rule in fitted.rules.items()}
     with files.replacing_file(path) as temporary:
         text = json.dumps({"seeds": fitted.seeds, "rules": rules}, indent=1)
         temporary.write_text(text + "\n", encoding="utf-8")
@@ -103,30 +152,26 @@ def read_rules(path: Path) -> EnsembleRules:
     """
     try:
         fields = json.loads(path.read_text(encoding="utf-8"))
-        rules = {
-            name: DecisionRule(
-                Platt(np.array(rule["slope"]), np.array(rule["intercept"])),
-                np.array(rule["thresholds"]),
-                bool(rule["likeliest"]),
-            )
-            for name, rule in fields["rules"].items()
-        }
+        rules = {name: from_fields(rule) for name, rule in fields["rules"].items()}
         return EnsembleRules([int(seed) for seed in fields["seeds"]], rules)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path} is not a file of decision rules ({error}); run `dvc repro`") from None
 
 
-def cross_validate(labels: Labels, logits: Logits, folds: int = 5, seed: int = 0) -> pd.DataFrame:
+def cross_validate(
+    labels: Labels, logits: Logits, known: Labels, folds: int = 5, seed: int = 0
+) -> pd.DataFrame:
     """Return the metrics of every rule on records that it was not learned from, a row per rule.
 
-    The records are cut into `folds` at random; a rule that is learned from the others decides on each.
+    The records are cut into `folds` at random; a rule that is learned from the others, and from the training
+    labels `known`, decides on each.
     """
     part = np.random.default_rng(seed).permutation(len(labels)) % folds
     rows = []
     for name in RULES:
         decisions = np.empty(labels.shape, bool)
         for k in range(folds):
-            rule = fit_rule(name, labels[part != k], logits[part != k])
+            rule = fit_rule(name, labels[part != k], logits[part != k], known)
             decisions[part == k] = rule.decide(logits[part == k])
         rows.append({"rule": name, **thresholded_metrics(labels, decisions)})
     return pd.DataFrame(rows)

@@ -7,7 +7,7 @@ from pydantic import Field
 from ecg_temporal.settings import Settings
 
 THRESHOLDS = ("half", "platt", "f1", "micro_f1")
-RULES = (*THRESHOLDS, *(f"{name}+likeliest" for name in THRESHOLDS))
+RULES = (*THRESHOLDS, *(f"{name}+likeliest" for name in THRESHOLDS), "powerset")
 """Names of the decision rules; evaluation/decisions.py says what each does."""
 
 
@@ -23,6 +23,7 @@ class DecisionSettings(Settings):
         "platt+likeliest",
         "f1+likeliest",
         "micro_f1+likeliest",
+        "powerset",
     ]
 
 

@@ -8,7 +8,7 @@ from ecg_temporal.evaluation.bootstrap import figures
 from ecg_temporal.evaluation.calibration import brier_score, expected_calibration_error
 from ecg_temporal.evaluation.decisions import DecisionRule, cross_validate, fit_rule
 from ecg_temporal.evaluation.metrics import average_precision, roc_auc, thresholded_metrics
-from ecg_temporal.evaluation.predictions import SPLITS, Predictions
+from ecg_temporal.evaluation.predictions import SPLITS, Predictions, rows
 from ecg_temporal.evaluation.settings import RULES
 
 HEADLINE = ("macro_auprc", "macro_auroc", "micro_f1", "hamming_loss", "subset_accuracy")
@@ -17,25 +17,32 @@ PAPER_METRICS = ("macro_auprc", *THRESHOLDED)
 """The four that arXiv:2601.18830 reports."""
 
 Labels = dict[str, NDArray[np.uint8]]
-"""Labels [records, classes] by split, of the records that were predicted."""
+"""Labels [records, classes] by split, of all of its records."""
 
 
 def fit_rules(labels: Labels, predictions: Predictions, rule: str) -> list[DecisionRule]:
     """Return the rule of each seed, learned on the validation fold."""
-    return [fit_rule(rule, labels["validation"], logits) for logits in predictions.logits["validation"]]
+    return [
+        fit_rule(rule, labels["validation"], x, labels["train"]) for x in predictions.logits["validation"]
+    ]
+
+
+def fit_ensemble_rule(labels: Labels, predictions: Predictions, rule: str) -> DecisionRule:
+    """Return the rule of the seeds' ensemble, learned on its own logits of the validation fold."""
+    return fit_rule(rule, labels["validation"], predictions.ensemble("validation"), labels["train"])
 
 
 def by_seed(seeds: list[int], labels: Labels, predictions: Predictions, rule: str) -> pd.DataFrame:
     """Return a row per seed and split: seed, split, loss (cross-entropy) and `figures` under `rule`."""
     rules = fit_rules(labels, predictions, rule)
-    rows = []
+    found = []
     for k, (seed, fitted) in enumerate(zip(seeds, rules, strict=True)):
         for split in SPLITS:
-            logits = predictions.logits[split][k]
-            loss = np.mean(np.logaddexp(0, logits.astype(np.float64)) - labels[split] * logits)
-            decided = figures(labels[split], logits, fitted.decide(logits))
-            rows.append({"seed": seed, "split": split, "loss": loss, **decided})
-    return pd.DataFrame(rows)
+            truth, logits = labels[split][rows(split, len(labels[split]))], predictions.logits[split][k]
+            loss = np.mean(np.logaddexp(0, logits.astype(np.float64)) - truth * logits)
+            decided = figures(truth, logits, fitted.decide(logits))
+            found.append({"seed": seed, "split": split, "loss": loss, **decided})
+    return pd.DataFrame(found)
 
 
 def headline(
@@ -51,9 +58,9 @@ def headline(
     found = {name: float(test[name].mean()) for name in HEADLINE}
     at_half = [thresholded_metrics(labels["test"], logits >= 0) for logits in predictions.logits["test"]]
     found |= {f"{name}_at_half": float(np.mean([v[name] for v in at_half])) for name in THRESHOLDED}
-    fitted = fit_rule(rule, labels["validation"], predictions.ensemble("validation"))
     logits = predictions.ensemble("test")
-    ensemble = figures(labels["test"], logits, fitted.decide(logits))
+    decisions = fit_ensemble_rule(labels, predictions, rule).decide(logits)
+    ensemble = figures(labels["test"], logits, decisions)
     found |= {f"ensemble_{name}": ensemble[name] for name in HEADLINE}
     return {name: float(value) for name, value in found.items()} | {"parameters": parameters}
 
@@ -67,9 +74,10 @@ def by_rule(labels: Labels, predictions: Predictions) -> pd.DataFrame:
     """
     parts = []
     for validation, test in zip(predictions.logits["validation"], predictions.logits["test"], strict=True):
-        parts.append(cross_validate(labels["validation"], validation).assign(fold="validation"))
+        crossed = cross_validate(labels["validation"], validation, labels["train"])
+        parts.append(crossed.assign(fold="validation"))
         for name in RULES:
-            rule = fit_rule(name, labels["validation"], validation)
+            rule = fit_rule(name, labels["validation"], validation, labels["train"])
             probabilities = rule.probabilities(test)
             row = {
                 "rule": name,

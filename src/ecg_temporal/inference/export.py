@@ -35,9 +35,9 @@ def export_onnx(predictor: Predictor, path: Path) -> None:
     """Write `predictor` to `path`, for any batch size and any length of signal.
 
     Input `signals`: float32 [batch, leads, time], microvolts. Outputs `logits` and `probabilities`: float32
-    [batch, classes]. The file's metadata name classes, leads, sampling rate and thresholds, and `samples`: a
-    `Predictor` cuts a record into pieces of that length, each half over the one before, and takes the mean of
-    their logits.
+    [batch, classes]. The file's metadata name classes, leads, sampling rate, the decision rule as
+    decisions/<architecture>.json has it, and `samples`: a `Predictor` cuts a record into pieces of that
+    length, each half over the one before, and takes the mean of their logits.
     """
     ensemble = Ensemble(predictor).cpu().eval()
     example = torch.zeros(2, len(predictor.spec.leads), predictor.spec.samples)
@@ -66,7 +66,7 @@ def export_onnx(predictor: Predictor, path: Path) -> None:
         "leads": json.dumps(predictor.spec.leads),
         "sampling_rate_hz": str(predictor.spec.sampling_rate_hz),
         "samples": str(predictor.spec.samples),
-        "thresholds": json.dumps(predictor.rule.thresholds.tolist()),
+        "rule": json.dumps(predictor.rule.fields()),
         "unit": "uV",
     }
     onnx.helper.set_model_props(model, about)

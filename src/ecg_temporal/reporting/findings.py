@@ -96,7 +96,7 @@ def find(
     architectures : dict of str to ArchitectureSettings
     classes : list of str
     labels : dict of str to uint8 array [records, classes]
-        Of the validation and the test fold.
+        Of every split, all records.
     predictions, probes, results
         Of every architecture.
     rule : str
