@@ -22,6 +22,7 @@ from ecg_temporal.training.batches import pieces
 from ecg_temporal.training.hardware import Hardware
 
 FP32 = Hardware(torch.device("cpu"), "fp32")
+PRINTED = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
 CODES = "# Age: 50\n# Dx: 426783006,164889003\n"
 
 
@@ -36,16 +37,70 @@ def write(folder, name, signals, rate=100, gain=1000.0, order=LEADS, unit="mV", 
     wfdb.wrsamp(name, rate, [unit] * 12, list(order), physical, fmt=[fmt] * 12, write_dir=str(folder), **adc)
 
 
-def write_mat(folder, name, signals):
+def write_mat(folder, name, signals, first="{name} 12 500 {samples}", form="16+24 1000/mV", tail=CODES):
     """Write a record as the PhysioNet/CinC Challenge does: MATLAB version 4, at 500 Hz, with codes."""
     samples = np.rint(resample_poly(signals.astype(float), 5, 1, axis=1, padtype="line")).astype(np.int16)
     folder.mkdir(exist_ok=True)
     scipy.io.savemat(folder / f"{name}.mat", {"val": samples}, format="4")
     leads = "".join(
-        f"{name}.mat 16+24 1000/mV 16 0 {row[0]} {int(row.sum(dtype=np.int16))} 0 {lead}\n"
-        for row, lead in zip(samples, LEADS, strict=True)
+        f"{name}.mat {form} 16 0 {row[0]} {int(row.sum(dtype=np.int16))} 0 {lead}\n"
+        for row, lead in zip(
+            samples, ["I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6"], strict=True
+        )
     )
-    (folder / f"{name}.hea").write_text(f"{name} 12 500 {samples.shape[1]}\n{leads}{CODES}")
+    record_line = first.format(name=name, samples=samples.shape[1])
+    (folder / f"{name}.hea").write_text(f"{record_line}\n{leads}{tail}")
+
+
+UNKNOWN = "# Rx: Unknown\n# Hx: Unknown\n# Sx: Unknown\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "form", "tail", "codes"),
+    [
+        # As the Challenges' A0001 (CPSC, 2020), E00001 (Georgia, 2021) and JS00001 (Chapman, 2021).
+        (
+            "A0001",
+            "{name} 12 500 {samples} 05-Feb-2020 11:39:16",
+            "16+24 1000/mV",
+            "#Age: 74\n#Sex: Male\n#Dx: 59118001\n" + UNKNOWN.replace("# ", "#"),
+            ["59118001"],
+        ),
+        (
+            "E00001",
+            "{name} 12 500 {samples}",
+            "16x1+24 1000.0(0)/mV",
+            "# Age: NaN\n# Sex: Female\n# Dx: 426783006,733534002,713427006\n" + UNKNOWN,
+            ["426783006", "733534002", "713427006"],
+        ),
+        (
+            "JS00001",
+            "{name} 12 500 {samples}",
+            "16x1+24 1000.0(0)/mV",
+            "# Age: 85\n# Sex: Male\n# Dx: Unknown\n" + UNKNOWN,
+            [],
+        ),
+    ],
+)
+def test_records_of_the_challenges_are_read(tmp_path, splits, name, first, form, tail, codes):
+    signals = splits["test"].signals[0]
+    write_mat(tmp_path, name, signals, first, form, tail)
+    ecg = read_ecg(tmp_path / name)
+    assert ecg.codes == codes
+    assert np.abs(ecg.signals[:, 50:-50].astype(int) - signals[:, 50:-50]).max() < 20
+    physical = wfdb.rdrecord(str(tmp_path / name)).p_signal  # at 500 Hz, in millivolts
+    np.testing.assert_allclose(
+        ecg.signals, resample_poly(physical.T * 1000, 1, 5, axis=1, padtype="line"), atol=0.51
+    )
+
+
+def test_a_header_with_two_lines_in_one_is_refused_by_name(tmp_path, splits):
+    # As that of JS01052 (Chapman), whose record line and first signal line are merged.
+    write_mat(tmp_path, "JS01052", splits["test"].signals[0])
+    header = tmp_path / "JS01052.hea"
+    header.write_text(header.read_text().replace("\n", " ", 1))
+    with pytest.raises(RecordError, match="JS01052"):
+        read_ecg(tmp_path / "JS01052")
 
 
 def test_any_rate_gain_unit_order_and_format_gives_the_same_probabilities(trained, splits):

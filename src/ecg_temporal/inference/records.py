@@ -62,5 +62,5 @@ def read_ecg(path: Path) -> ECG:
         raise RecordError("another length", f"{path}: {seconds:g} s is shorter than {SHORTEST_SECONDS:g} s")
     header = path.with_name(path.name + ".hea").read_text(encoding="utf-8", errors="replace")
     listed = re.search(r"^#\s*Dx:\s*(.*)$", header, re.MULTILINE)
-    codes = [code.strip() for code in listed[1].split(",") if code.strip()] if listed else []
-    return ECG(str(path), signals, codes)
+    codes = [code.strip() for code in listed[1].split(",")] if listed else []
+    return ECG(str(path), signals, [code for code in codes if code not in ("", "Unknown")])
