@@ -46,6 +46,7 @@ def test_the_committed_params_are_valid_and_the_real_comparison():
         ("train/device", "tpu", "train.device = 'tpu': must be 'auto', 'cpu' or 'cuda'"),
         ("trunk/kernel_size", 4, "trunk.kernel_size = 4: must be odd"),
         ("trunk/channels", [], "trunk.channels"),
+        ("trunk/channels", [8] * 8, "trunk.channels has 8 entries, too many for pieces of"),
         ("trunk/kernel_size", 33, "trunk.kernel_size = 33: must be 31 or less"),
         ("train/crop_seconds", 0.5, "trunk.kernel_size = 5: must be 3 or less"),
         ("train/crop_seconds", 11, "train.crop_seconds = 11"),

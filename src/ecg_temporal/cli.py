@@ -23,9 +23,9 @@ def main(arguments: list[str] | None = None) -> None:
     predict = commands.add_parser(
         "predict",
         help="diagnostic subclasses of WFDB records",
-        description="Calibrated probability and decision for each diagnostic subclass of WFDB records "
-        "(.dat, or .mat as in the PhysioNet/CinC Challenge), of any sampling rate, gain, unit, lead order "
-        "and length. Not a medical device.",
+        description="Probability (calibrated, except under the rule half) and decision for each diagnostic "
+        "subclass of WFDB records (.dat, or .mat as in the PhysioNet/CinC Challenge), of any sampling rate, "
+        "gain, unit, lead order and length. Not a medical device.",
     )
     predict.add_argument(
         "records", nargs="+", type=Path, metavar="RECORD", help="a record or a folder of them"
@@ -125,10 +125,14 @@ def _explain(options: argparse.Namespace) -> None:
     from ecg_temporal.inference.records import find_records, read_ecg
     from ecg_temporal.training.hardware import choose_hardware
 
-    (path,) = find_records([options.record])
-    ecg = read_ecg(path)
+    paths = find_records([options.record])
+    if len(paths) > 1:
+        raise ValueError(f"{options.record} holds {len(paths)} records; name one of them")
+    ecg = read_ecg(paths[0])
     name = options.model or winners()["winner"]
     predictor = load_predictor(name, options.rule, choose_hardware("auto", "fp32"))
+    if options.order and predictor.spec.architecture.rnn == "none":
+        raise ValueError(f"{name} has no recurrent layer, nothing in it rests on the order of frames")
     found = occlusion(predictor, ecg.signals, options.subclass)
     title = f"{ecg.name}: for (orange) and against (violet) {options.subclass}, by {name}"
     if options.order:
@@ -182,7 +186,7 @@ def _csv(rows: list[dict[str, Any]], classes: list[str]) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["record", "seconds", "findings", "codes", *classes])
     for row in rows:
-        lists = [" ".join(row["findings"]), " ".join(row["codes"])]
+        lists = [";".join(row["findings"]), ";".join(row["codes"])]
         writer.writerow([row["record"], row["seconds"], *lists, *row["probabilities"].values()])
     return text.getvalue()
 

@@ -57,6 +57,11 @@ def check(params: dict[str, Any]) -> Params:
 def _refuse_long_kernels(params: Params) -> None:
     samples = round(params.train.crop_seconds * SAMPLING_RATE)
     frames = samples // (4 * 2 ** (len(params.trunk.channels) - 1))  # what the last block is given, halved
+    if frames < 1:
+        raise ParamsError(
+            f"params.yaml: trunk.channels has {len(params.trunk.channels)} entries, too many for pieces of "
+            f"train.crop_seconds = {params.train.crop_seconds:g}: each but the first halves the time axis"
+        )
     for key, longest in (("stem_kernel_size", samples), ("kernel_size", frames)):
         kernel = getattr(params.trunk, key)
         if kernel > longest:

@@ -64,6 +64,13 @@ def test_a_registered_model_is_served_on_loopback_and_refuses_a_wrong_shape(stor
     assert uri == "models:/ecg-temporal@winner"
     assert register("cnn_gru", "platt+likeliest", "winner", "synthetic") == uri  # and nothing new
     assert len(mlflow.search_model_versions()) == 1
+    weights = store / "models" / "cnn_gru" / "0" / "weights.pt"
+    before, other = weights.read_bytes(), store / "models" / "cnn_gru" / "1" / "weights.pt"
+    weights.write_bytes(other.read_bytes())  # trained anew at the same commit
+    register("cnn_gru", "platt+likeliest", "winner", "synthetic")
+    assert len(mlflow.search_model_versions()) == 2
+    weights.write_bytes(before)
+    assert register("cnn_gru", "platt+likeliest", "winner", "synthetic") == uri
     found = mlflow.MlflowClient().get_model_version_by_alias("ecg-temporal", "winner")
     assert found.tags["architecture"] == "cnn_gru" and "git.commit" in found.tags
     signals = splits["test"].signals[:2].astype(np.float32)

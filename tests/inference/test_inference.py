@@ -2,6 +2,7 @@ import csv
 import io
 import json
 from shutil import copytree
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -58,6 +59,7 @@ UNKNOWN = "# Rx: Unknown\n# Hx: Unknown\n# Sx: Unknown\n"
 @pytest.mark.parametrize(
     ("name", "first", "form", "tail", "codes"),
     [
+        ("A0002", "{name} 12 500 {samples}", "16+24 1000/mV", "#Dx:\n#Rx: Unknown\n", []),
         # As the Challenges' A0001 (CPSC, 2020), E00001 (Georgia, 2021) and JS00001 (Chapman, 2021).
         (
             "A0001",
@@ -181,7 +183,7 @@ def test_the_command_writes_csv_json_and_pictures(trained, splits, capsys):
     cli.main(["predict", "records", "--model", "cnn_gru"])
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     assert [row["record"] for row in rows] == ["records/one", "records/two"]
-    assert rows[1]["codes"] == "426783006 164889003" and float(rows[0]["seconds"]) == 10
+    assert rows[1]["codes"] == "426783006;164889003" and float(rows[0]["seconds"]) == 10
     assert all(0 <= float(rows[0][name]) <= 1 for name in splits["test"].description.classes)
     cli.main(["predict", "records/one.hea", "--model", "cnn_gru", "--out", "found.json", "--plot", "drawn"])
     (found,) = json.loads((trained / "found.json").read_text())
@@ -189,7 +191,7 @@ def test_the_command_writes_csv_json_and_pictures(trained, splits, capsys):
     for finding in found["findings"]:
         assert finding["name"] == NAMES[finding["subclass"]]
         assert finding["probability"] == found["probabilities"][finding["subclass"]]
-    assert [row["subclass"] for row in found["findings"]] == rows[0]["findings"].split()
+    assert [row["subclass"] for row in found["findings"]] == rows[0]["findings"].split(";")
     assert (trained / "drawn" / "records_one.png").stat().st_size > 20_000
 
 
@@ -203,14 +205,27 @@ def test_the_command_refuses_in_a_sentence_and_writes_nothing(trained, splits, c
         (["predict", "records", "--model", "cnn_gru", "--out", "x.txt"], "must end in .csv or .json"),
         (["predict", "records", "--rule", "best"], "invalid choice: 'best'"),
         (["predict", "records"], "run `dvc repro`, or say which model"),
+        (
+            ["explain", "records", "NORM", "--model", "cnn_gru", "--out", "x.png"],
+            "records holds 2 records; name",
+        ),
     ):
         with pytest.raises(SystemExit) as refused:
             cli.main(arguments)
         assert message in f"{refused.value} {capsys.readouterr().err}"
-    assert not (trained / "x.csv").exists()
+    assert not (trained / "x.csv").exists() and not (trained / "x.png").exists()
     cli.main(["predict", "records", "--model", "cnn_gru", "--out", "x.csv", "--skip-bad"])
     assert "left out: records/bad" in capsys.readouterr().err
     assert len((trained / "x.csv").read_text().splitlines()) == 2
+
+
+def test_order_is_not_explained_where_nothing_depends_on_it(trained, splits, monkeypatch):
+    write(trained / "records", "good", splits["test"].signals[0])
+    architecture = SimpleNamespace(rnn="none")
+    without = SimpleNamespace(spec=SimpleNamespace(architecture=architecture))
+    monkeypatch.setattr("ecg_temporal.inference.predictor.load_predictor", lambda *_: without)
+    with pytest.raises(SystemExit, match="cnn has no recurrent layer"):
+        cli.main(["explain", "records/good", "NORM", "--model", "cnn", "--order", "--out", "x.png"])
 
 
 def test_every_class_has_a_name(splits):

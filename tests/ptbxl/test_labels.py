@@ -37,7 +37,7 @@ def test_the_counts_of_the_real_ptbxl(full_tables):
     packed = full_tables / "ptbxl_database.csv.xz"
     path = packed if packed.exists() else full_tables / raw.TABLE
     records = pd.read_csv(path, index_col=0, low_memory=False)
-    labels, classes = label_matrix(records, raw.read_table(full_tables / raw.STATEMENTS), 0)
+    labels, classes = label_matrix(records, raw.read_statements(full_tables / raw.STATEMENTS), 0)
     rows = split_rows(records)
     assert (len(records), [len(r) for r in rows.values()]) == (21_799, [17_418, 2_183, 2_198])
     assert records["patient_id"].nunique() == 18_869

@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -109,3 +111,26 @@ def test_a_record_of_less_than_ten_seconds_is_refused(tmp_path, rng):
         collect_own(tmp_path / "own", tmp_path / "raw", "fail")
     with pytest.raises(ValueError, match=r"nothing/labels\.csv: no such file"):
         collect_own(tmp_path / "nothing", tmp_path / "raw", "fail")
+
+
+def test_labels_may_look_like_numbers_or_like_nothing(own, tmp_path):
+    folder, table = own
+    codes = {"AF": "164889003", "sinus": "NA", "LBBB": "007"}
+    table["labels"] = [";".join(codes[x.strip()] for x in t.split(";") if x.strip()) for t in table["labels"]]
+    table.to_csv(folder / "labels.csv", index=False)
+    splits = preprocess(collected(folder, tmp_path / "raw"), KEEP_ALL)
+    assert splits["train"].description.classes == ["007", "164889003", "NA"]
+
+
+@pytest.mark.parametrize(("column", "value"), [("age", "90+"), ("age", "-1"), ("sex", "F"), ("sex", "2")])
+def test_an_age_or_a_sex_that_is_none_is_refused_with_its_record(own, tmp_path, column, value):
+    folder, table = own
+    table[column] = [""] * 5 + [value] + ["1"] * 34
+    table.to_csv(folder / "labels.csv", index=False)
+    with pytest.raises(
+        ValueError, match=rf"labels.csv: record 'clinic/ecg_005' has {column} '{re.escape(value)}'"
+    ):
+        collected(folder, tmp_path / "raw")
+    table.loc[5, column] = ""
+    table.to_csv(folder / "labels.csv", index=False)
+    assert collected(folder, tmp_path / "again").table[column].isna().sum() == 6

@@ -1,8 +1,10 @@
-"""Decision rules: from logits to the set of classes that a record is said to have, learned on fold 9 alone.
+"""Decision rules: from logits to the set of classes that a record is said to have.
+
+They are learned on fold 9; `powerset` also takes from the training folds which sets there are.
 
 A rule's name is one of THRESHOLDS, and `+likeliest` after it fills an empty set with its likeliest class:
 
-- `half`: a class is said at a probability of 0.5 or more.
+- `half`: a class is said at a probability of 0.5 or more, as the model gives it.
 - `platt`: the same of probabilities that Platt scaling has calibrated, class by class.
 - `f1`: for each class the threshold with the largest F1 (of several the highest).
 - `micro_f1`: the one threshold, for all classes, with the largest micro-F1, on calibrated probabilities.
@@ -40,7 +42,7 @@ class DecisionRule(ABC):
     calibration: Platt
 
     def probabilities(self, logits: Logits) -> Array:
-        """Return the calibrated probabilities, float64 [records, classes]."""
+        """Return the probabilities, float64 [records, classes]: calibrated, except under `half`."""
         return self.calibration.probabilities(logits)
 
     @abstractmethod

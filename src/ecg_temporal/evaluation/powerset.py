@@ -41,7 +41,7 @@ def fit_weight(known: LabelSets, labels: NDArray[np.integer], logits: NDArray[np
 
     With weight w, a set's log-probability is, up to a constant, the sum of its classes' logits plus w times
     its lift: all of it where the classes' logits know nothing of each other (they are independent given the
-    set), nothing of it where they know all. The likelihood is concave in w.
+    set), nothing of it where they know all. The log-likelihood is concave in w.
 
     Parameters
     ----------

@@ -13,8 +13,6 @@ from ecg_temporal.evaluation.settings import RULES
 
 HEADLINE = ("macro_auprc", "macro_auroc", "micro_f1", "hamming_loss", "subset_accuracy")
 THRESHOLDED = ("micro_f1", "hamming_loss", "subset_accuracy")
-PAPER_METRICS = ("macro_auprc", *THRESHOLDED)
-"""The four that arXiv:2601.18830 reports."""
 
 Labels = dict[str, NDArray[np.uint8]]
 """Labels [records, classes] by split, of all of its records."""

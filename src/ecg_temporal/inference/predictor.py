@@ -26,7 +26,7 @@ class Predictor:
 
     Examples
     --------
-    >>> predictor = load_predictor("cnn")                                           # doctest: +SKIP
+    >>> predictor = load_predictor("cnn", "powerset", choose_hardware("auto", "fp32"))  # doctest: +SKIP
     >>> probabilities, findings = predictor.predict([read_ecg(path).signals])       # doctest: +SKIP
 
     """

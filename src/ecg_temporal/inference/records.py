@@ -1,7 +1,7 @@
 """WFDB records to predict on: of any sampling rate, gain, unit, lead order and length.
 
-Plain .dat records, and the .mat ones of CPSC, Georgia and Chapman (PhysioNet/CinC Challenge 2020), whose
-headers list SNOMED CT codes after `#Dx:`.
+Plain .dat records, and the .mat ones of CPSC, Georgia and Chapman (PhysioNet/CinC Challenges 2020 and 2021),
+whose headers list SNOMED CT codes after `#Dx:`.
 """
 
 import re
@@ -61,6 +61,6 @@ def read_ecg(path: Path) -> ECG:
         seconds = signals.shape[1] / SAMPLING_RATE
         raise RecordError("another length", f"{path}: {seconds:g} s is shorter than {SHORTEST_SECONDS:g} s")
     header = path.with_name(path.name + ".hea").read_text(encoding="utf-8", errors="replace")
-    listed = re.search(r"^#\s*Dx:\s*(.*)$", header, re.MULTILINE)
+    listed = re.search(r"^#[ \t]*Dx:[ \t]*(.*)$", header, re.MULTILINE)
     codes = [code.strip() for code in listed[1].split(",")] if listed else []
     return ECG(str(path), signals, [code for code in codes if code not in ("", "Unknown")])

@@ -1,5 +1,6 @@
-"""The compared architectures in MLflow's model registry, once each, with aliases."""
+"""Trained ensembles in MLflow's model registry, by alias."""
 
+import hashlib
 import tempfile
 from contextlib import suppress
 from importlib.metadata import version
@@ -20,7 +21,7 @@ from ecg_temporal.training.hardware import choose_hardware
 
 NAME = "ecg-temporal"
 PACKAGE = Path(serving.__file__).parents[1]
-REQUIREMENTS = ("mlflow", "numpy", "pandas", "pydantic", "pyyaml", "scipy", "torch", "tqdm", "filelock")
+REQUIREMENTS = ("mlflow", "numpy", "pandas", "pydantic", "pyyaml", "scipy", "torch")
 
 
 def register(
@@ -28,7 +29,7 @@ def register(
 ) -> str:
     """Log the ensemble of `architecture` as a servable model, register it, and return its URI by alias.
 
-    Where `alias` already is this architecture and rule at this git commit, nothing is logged again.
+    Where `alias` already is this architecture and rule with these weights, nothing is logged again.
 
     Parameters
     ----------
@@ -56,19 +57,24 @@ def register(
         "sampling_rate_hz": spec.sampling_rate_hz,
         "unit": "uV",
     }
-    tags = {"architecture": architecture, "rule": rule, **tracking.origin()}
+    seeds = read_rules(decisions / f"{architecture}.json").seeds
+    kept = [decisions / f"{architecture}.json"]
+    kept += [models / architecture / str(seed) / "weights.pt" for seed in seeds]
+    sha256 = hashlib.sha256(b"".join(hashlib.sha256(path.read_bytes()).digest() for path in kept)).hexdigest()
+    tags = {"architecture": architecture, "rule": rule, "sha256": sha256}
     client = mlflow.MlflowClient()
     with suppress(MlflowException):  # no such alias yet
         known = client.get_model_version_by_alias(NAME, alias)
         if tags.items() <= known.tags.items():
             return f"models:/{NAME}@{alias}"
+    tags |= tracking.origin()
     with (
         tempfile.TemporaryDirectory() as folder,
         mlflow.start_run(experiment_id=experiment, run_name=f"{architecture} {alias}", tags=tags),
     ):
         # Of the stages' outputs the ones that predicting needs.
         staged = Path(folder)
-        for seed in read_rules(decisions / f"{architecture}.json").seeds:
+        for seed in seeds:
             copytree(models / architecture / str(seed), staged / "models" / architecture / str(seed))
         (staged / "decisions").mkdir()
         copy(decisions / f"{architecture}.json", staged / "decisions")

@@ -52,7 +52,7 @@ def collect(
             f"{tree} holds no {raw.TABLE}: set PTBXL_DIR to a folder with PTB-XL {VERSION}, or unset it to "
             "download PTB-XL from PhysioNet"
         )
-    table, statements = raw.read_table(tree / raw.TABLE), raw.read_table(tree / raw.STATEMENTS)
+    table, statements = raw.read_table(tree / raw.TABLE), raw.read_statements(tree / raw.STATEMENTS)
     return pack(tree, table, statements, folder, ("PTB-XL", VERSION, sources), on_bad_record, read_record)
 
 

@@ -1,6 +1,7 @@
 """One's own WFDB records and a table of labels to the raw dataset, as if they were PTB-XL's."""
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -66,8 +67,8 @@ def collect_own(tree: Path, folder: Path, on_bad_record: Literal["fail", "skip"]
     table = pd.DataFrame(
         {
             "patient_id": pd.factorize(patients)[0] + 1,
-            "age": found.get("age", np.nan),
-            "sex": found.get("sex", np.nan),
+            "age": _numbers(path, found, "age", lambda age: age >= 0, "a number of years"),
+            "sex": _numbers(path, found, "sex", lambda sex: sex.isin([0, 1]), "0 (male) or 1 (female)"),
             "scp_codes": [str(dict.fromkeys(of_one, 100.0)) for of_one in labels],
             "strat_fold": folds,
             "filename_lr": found["record"],
@@ -97,6 +98,20 @@ def deal(labels: list[list[str]], patients: list[str]) -> NDArray[np.int64]:
     order = sorted(rarest, key=lambda p: (rarest[p], hashlib.sha256(p.encode()).hexdigest()))
     fold = {patient: k % FOLDS + 1 for k, patient in enumerate(order)}
     return np.array([fold[patient] for patient in patients])
+
+
+def _numbers(
+    path: Path, table: pd.DataFrame, column: str, valid: Callable[[pd.Series], pd.Series], what: str
+) -> pd.Series:
+    """Return a column that may be missing, or empty in some rows."""
+    if column not in table:
+        return pd.Series(np.nan, table.index)
+    text = table[column].astype(str).str.strip()
+    numbers = pd.to_numeric(text, errors="coerce")
+    if odd := table.index[(text != "") & ~valid(numbers)].tolist():
+        record = table["record"][odd[0]]
+        raise ValueError(f"{path}: record {record!r} has {column} {text[odd[0]]!r}, which is not {what}")
+    return numbers
 
 
 def _first_ten_seconds(path: Path) -> NDArray[np.int16]:

@@ -52,15 +52,29 @@ class RawDataset:
     manifest: Manifest
 
 
-def read_table(path: Path) -> pd.DataFrame:
-    """Read ptbxl_database.csv, or scp_statements.csv, indexed by its first column.
+def read_statements(path: Path) -> pd.DataFrame:
+    """Read scp_statements.csv, as `read_table` does; names are text, even those that look like a number.
+
+    Raises:
+        ValueError: as `read_table`.
+
+    """
+    table = read_table(path, as_text=True).replace("", np.nan)
+    if "diagnostic" in table:
+        table["diagnostic"] = pd.to_numeric(table["diagnostic"], errors="coerce")
+    return table
+
+
+def read_table(path: Path, as_text: bool = False) -> pd.DataFrame:
+    """Read ptbxl_database.csv, indexed by its first column; `as_text` leaves every cell as it is written.
 
     Raises:
         ValueError: the file is not a table, is empty, or has an index value twice.
 
     """
     try:
-        table = pd.read_csv(path, index_col=0, low_memory=False)
+        dtype = str if as_text else None
+        table = pd.read_csv(path, index_col=0, low_memory=False, dtype=dtype, keep_default_na=not as_text)
     except FileNotFoundError:
         raise ValueError(f"{path}: no such file") from None
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
@@ -122,7 +136,7 @@ def read_raw(folder: Path) -> RawDataset:
         signals = np.load(folder / "signals.npy", mmap_mode="r")
     except (OSError, ValueError, TypeError) as error:
         raise ValueError(f"{folder} is not a raw dataset ({error}); run `dvc repro fetch`") from None
-    table, statements = read_table(folder / TABLE), read_table(folder / STATEMENTS)
+    table, statements = read_table(folder / TABLE), read_statements(folder / STATEMENTS)
     if not len(signals) == len(table) == manifest.records:
         raise ValueError(f"{folder}: {len(signals)} signals, {len(table)} rows; manifest: {manifest.records}")
     return RawDataset(signals, table, statements, manifest)

@@ -19,8 +19,8 @@ from ecg_temporal.training.settings import TrainSettings
 FAILURES = 5
 PTBXL = (
     " PTB-XL was recorded between 1989 and 1996 with devices of one make at one institute; ethnicity is not known. "
-    "Labels: every diagnostic SCP-ECG statement, whatever its likelihood; they come from reports that cardiologists "
-    "wrote or the recording device drafted, not from other examinations."
+    "Labels are diagnostic SCP-ECG statements; they come from reports that cardiologists wrote or the recording "
+    "device drafted, not from other examinations."
 )
 
 
@@ -55,10 +55,11 @@ def model_card(
     parts = [
         f"# Model card: {verdict.least}",
         f"> **{SYNTHETIC}.**" if about.synthetic else "",
-        f"A residual CNN over a 12-lead ECG, temporal part: {describe(architecture)}. It gives a calibrated "
-        f"probability and a decision for each of {len(about.classes)} diagnostic subclasses. It is the "
+        f"A residual CNN over a 12-lead ECG, temporal part: {describe(architecture)}. It gives a probability "
+        f"and a decision for each of {len(about.classes)} diagnostic subclasses. It is the "
         "architecture that the comparison's computed verdict calls enough (reports/comparison.md), as an "
-        f"ensemble of the seeds {seeds}, under the decision rule {rule}. Made by the stage `report`.",
+        f"ensemble of the seeds {seeds}. Decisions here are those of the rule {rule} (`--rule {rule}`). Made by the "
+        "stage `report`.",
         "## Intended use\n\n"
         "- For research: a baseline to compare with, a model to probe, a start for other data.\n"
         "- Not for: diagnosis, triage or monitoring of people. **It is not a medical device**; nobody has tested it in "
@@ -89,7 +90,7 @@ def _who(people: pd.DataFrame) -> str:
         people["age"][people["age"] <= 89],
     )  # 300 stands for more than 89
     if people["sex"].isna().all() or ages.empty:
-        return "Sex or age are not known."
+        return "Sex or age is not known."
     low, middle, high = ages.quantile([0.05, 0.5, 0.95])
     return f"{women:.0%} women; ages {low:.0f} to {high:.0f} (5th to 95th percentile), median {middle:.0f}."
 

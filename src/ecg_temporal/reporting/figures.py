@@ -74,7 +74,7 @@ def score_against_size(
                 capsize=3,
                 label=family(settings),
             )
-        if note == "":
+        if (table["kind"] == "paper").any():
             axes.axhline(PAPER["macro_auprc"], color="black", linewidth=1, linestyle="--")
             axes.annotate(
                 "arXiv:2601.18830, its best",
@@ -284,11 +284,11 @@ def pareto(
         figure = Figure(figsize=(13, 3.6), layout="constrained")
         panels = figure.subplots(1, len(COSTS), sharey=True)
         for axes, (column, (label, unit)) in zip(panels, COSTS.items(), strict=True):
-            spent = cost[column] / unit
+            spent = cost.loc[list(architectures), column] / unit
             for name, settings in architectures.items():
                 color, marker = FAMILIES[family(settings)]
                 axes.plot(spent[name], scores[name], color=color, marker=marker, linestyle="none")
-            front = pareto_front(spent, scores)
+            front = pareto_front(spent, scores[spent.index])
             axes.step(spent[front], scores[front], where="post", color="black", linewidth=0.9, linestyle="--")
             for name in front:
                 axes.annotate(

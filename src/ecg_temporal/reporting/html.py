@@ -313,7 +313,7 @@ def _methods(
         f"<li>Trained on random pieces of {settings.crop_seconds:g} s with binary cross-entropy, AdamW and a one-cycle "
         "schedule; a record's prediction is the mean over half-overlapping pieces. The epoch is chosen on the "
         "validation fold by macro-AUPRC.</li>"
-        f"<li>Rule {escape(rule)} was learned on the validation fold. The test fold takes no part in training, "
+        f"<li>Rule {escape(rule)} was learned without the test fold, which takes no part in training, "
         "selection, scaling or thresholds.</li>"
         f"<li>Intervals: paired bootstrap over the test records, {bootstrap.replicates:,} replicates, seeds averaged "
         "within a replicate. They don't say how much another training would differ.</li>"

@@ -119,10 +119,11 @@ def _rules(results: Results, names: list[str], rule: str) -> str:
     return "\n\n".join(
         [
             "## Decision rules",
-            f"Every rule is learned on the validation fold alone; the figures above are under **{rule}** "
+            "Every rule is learned on the validation fold (powerset takes the sets that there are from the "
+            f"training folds); the figures above are under **{rule}** "
             "(`decision.rule` in params.yaml). Mean over architectures and seeds. On the validation fold, "
-            "cross-validated in five parts, which is what the choice may look at. No rule is the best in all "
-            f"three of the paper's figures; by their mean rank it is **{' and '.join(first)}**:",
+            "cross-validated in five parts, which is what the choice may look at, the best by mean rank in "
+            f"the paper's three thresholded figures is **{' and '.join(first)}**:",
             figure_table(validation, "rule", RULE_METRICS | {"rank": "mean rank of the first three ↓"}),
             "On the test fold, with the calibration of the probabilities behind the decisions (classwise "
             "expected calibration error in 15 bins, and Brier score):",

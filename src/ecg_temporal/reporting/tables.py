@@ -145,8 +145,8 @@ def sentence(verdict: Verdict, values: pd.Series, architectures: dict[str, Archi
     what = "No recurrent layer is needed" if layers == 0 else f"{describe(least)} is enough"
     return (
         f"**{what}**: {verdict.least} has a {metric} of {values[verdict.least]:.4f}, the best, {winner}, "
-        f"{values[verdict.best]:.4f}; the difference, {verdict.difference:+.4f} "
-        f"[{verdict.low:+.4f}, {verdict.high:+.4f}], is within its 95% interval."
+        f"{values[verdict.best]:.4f}; the 95% interval of the difference, {verdict.difference:+.4f} "
+        f"[{verdict.low:+.4f}, {verdict.high:+.4f}], spans 0."
     )
 
 
