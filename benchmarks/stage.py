@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -46,16 +46,6 @@ class Finished:
 
     seconds_per_epoch: float
     peak_bytes: int
-
-
-def head(split: Split, records: int) -> Split:
-    """Return the first records of a split."""
-    return replace(
-        split,
-        signals=split.signals[:records],
-        labels=split.labels[:records],
-        ecg_id=split.ecg_id[:records],
-    )
 
 
 def copy_project(folder: Path, train: Split, validation: Split, **settings: Any) -> Path:

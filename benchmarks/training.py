@@ -40,7 +40,7 @@ class TextbookRecords(Dataset[tuple[torch.Tensor, torch.Tensor]]):
         self.samples = samples
         mean, scale = (np.float32(v)[:, None] for v in (split.description.mean, split.description.scale))
         self.signals = (split.signals.astype(np.float32) - mean) / scale
-        self.labels = split.labels.astype(np.float32)
+        self.labels = np.concatenate([split.labels, split.statements], axis=1).astype(np.float32)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -54,8 +54,8 @@ class TextbookRecords(Dataset[tuple[torch.Tensor, torch.Tensor]]):
 def throughput(split: Split, validation: Split, params: dict[str, Any], hardware: Hardware) -> list[Row]:
     """Compare records per second with the limit and with the textbook loop."""
     settings = section(params, "train", TrainSettings).model_copy(update={"epochs": 1})
-    split = stage.head(split, STEPS[hardware.device.type] * settings.batch_size)
-    validation = stage.head(validation, 64)
+    split = split.part(slice(STEPS[hardware.device.type] * settings.batch_size))
+    validation = validation.part(slice(64))
     textbook_goal = "≥ 1.5" if hardware.device.type == "cpu" else "≥ 5"
     rows = []
     for name in ("cnn", "cnn_bilstm"):
@@ -75,7 +75,8 @@ def _fresh(
     architecture = section(params, f"architectures.{name}", ArchitectureSettings)
     trunk, about = section(params, "trunk", TrunkSettings), split.description
     torch.manual_seed(seed)
-    model = ECGClassifier(len(about.leads), len(about.classes), trunk, architecture)
+    outputs = len(about.classes) + len(about.statements)
+    model = ECGClassifier(len(about.leads), outputs, trunk, architecture)
     model.set_scaling(about.mean, about.scale)
     return model.to(hardware.device)
 
@@ -145,8 +146,8 @@ def side_by_side(split: Split, validation: Split, hardware: Hardware) -> Row:
     """Compare several trainings at once, a share of the cores each, with one after the other."""
     on_gpu = hardware.device.type == "cuda"
     at_once, cores = (4, torch.get_num_threads()) if on_gpu else (2, torch.get_num_threads())
-    split = stage.head(split, len(split) if on_gpu else 3840)
-    validation = stage.head(validation, 256)
+    split = split.part(slice(len(split)) if on_gpu else 3840)
+    validation = validation.part(slice(256))
     with tempfile.TemporaryDirectory() as temporary:
         projects = [
             stage.copy_project(Path(temporary) / str(k), split, validation, epochs=2) for k in range(at_once)
@@ -196,7 +197,7 @@ def growth(split: Split, validation: Split) -> list[Row]:
     with tempfile.TemporaryDirectory() as temporary:
         projects = [
             stage.copy_project(
-                Path(temporary) / str(records), stage.head(split, records), validation, epochs=1, device="cpu"
+                Path(temporary) / str(records), split.part(slice(records)), validation, epochs=1, device="cpu"
             )
             for records in (len(split), len(split) // 2)
         ]
@@ -241,7 +242,7 @@ def precision(split: Split, validation: Split, params: dict[str, Any], hardware:
     if hardware.precision == "fp32":
         return None
     settings = section(params, "train", TrainSettings).model_copy(update={"epochs": 4})
-    split = stage.head(split, 34 * settings.batch_size)
+    split = split.part(slice(34 * settings.batch_size))
     figures: dict[str, list[float]] = {"bf16": [], "fp32": []}
     for seed in tqdm(range(3), desc="precision"):
         for used, values in figures.items():

@@ -8,7 +8,6 @@ published does not depend on what the hardware can multiply.
 
 import argparse
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -38,10 +37,7 @@ def main() -> None:
     splits = {}
     for split in SPLITS:
         whole = read_split(DATA / split)
-        part = rows(split, len(whole))
-        splits[split] = replace(
-            whole, signals=whole.signals[part], labels=whole.labels[part], ecg_id=whole.ecg_id[part]
-        )
+        splits[split] = whole.part(rows(split, len(whole)))
     batches = {split: Batches(data, BATCH_SIZE, hardware) for split, data in splits.items()}
     logits: dict[str, list[np.ndarray]] = {split: [] for split in SPLITS}
     for seed in tqdm(settings.seeds, unit="seed", desc=name):

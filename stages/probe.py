@@ -17,12 +17,12 @@ from tqdm import tqdm
 
 from ecg_temporal import files
 from ecg_temporal.evaluation.cost import latency, multiply_accumulates, training_step_memory
+from ecg_temporal.evaluation.probe_settings import ProbeSettings
 from ecg_temporal.evaluation.probes import cropped_logits, permuted_logits, receptive_field
-from ecg_temporal.evaluation.settings import ProbeSettings
 from ecg_temporal.settings import read_params, section
 from ecg_temporal.store import read_split
 from ecg_temporal.training.artifacts import read_model
-from ecg_temporal.training.batches import Batches
+from ecg_temporal.training.batches import Batches, pieces
 from ecg_temporal.training.hardware import choose_hardware
 from ecg_temporal.training.settings import TrainSettings
 
@@ -53,14 +53,15 @@ def main() -> None:
     # Memory first: what has been used before hides what a step needs.
     model, spec = read_model(folders[settings.seeds[0]])
     model.to(hardware.device)
-    some = torch.from_numpy(np.array(test.signals[: settings.batch_size]))
+    some = torch.from_numpy(np.array(test.signals[: settings.batch_size, :, : spec.samples]))
+    one = torch.cat(pieces(torch.from_numpy(np.array(test.signals[:1])), spec.samples))
     truth = torch.from_numpy(test.labels[: settings.batch_size]).float()
     cost = {
         "training_step_bytes": training_step_memory(model, some, truth, hardware),
         "training_step_records": len(some),
-        "latency_ms": latency(model, some[:1], hardware),
+        "latency_ms": latency(model, one, hardware),
         "latency_hardware": str(hardware),
-        "multiply_accumulates": multiply_accumulates(model, some[:1].to(hardware.device)),
+        "multiply_accumulates": multiply_accumulates(model, one.to(hardware.device)),
         "receptive_field_samples": receptive_field(spec.trunk),
         "training_seconds": float(np.mean([sum(run["seconds"]) for run in runs])),
         "training_hardware": sorted({run["hardware"] for run in runs}),

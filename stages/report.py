@@ -10,7 +10,8 @@ import pandas as pd
 from ecg_temporal import files
 from ecg_temporal.evaluation.decisions import read_rules
 from ecg_temporal.evaluation.predictions import SPLITS, read_predictions
-from ecg_temporal.evaluation.settings import BootstrapSettings, DecisionSettings, ProbeSettings
+from ecg_temporal.evaluation.probe_settings import ProbeSettings
+from ecg_temporal.evaluation.settings import BootstrapSettings, DecisionSettings
 from ecg_temporal.evaluation.trivial import trivial_lines
 from ecg_temporal.models.settings import ArchitectureSettings
 from ecg_temporal.ptbxl.raw import TABLE, read_table
@@ -20,7 +21,7 @@ from ecg_temporal.reporting.examples import choose_examples, said_of_each
 from ecg_temporal.reporting.findings import CANDIDATE, VERDICT_METRIC, find
 from ecg_temporal.reporting.html import Shown, report_page
 from ecg_temporal.reporting.page import SYNTHETIC, comparison_page
-from ecg_temporal.reporting.results import read_probes, read_results
+from ecg_temporal.reporting.results import read_csv, read_probes, read_results
 from ecg_temporal.reporting.subgroups import by_diagnosis, by_subgroup, subgroups
 from ecg_temporal.reporting.tables import comparison
 from ecg_temporal.settings import read_params, section
@@ -73,14 +74,15 @@ def main() -> None:
         "depth.png": figures.depth(findings.intervals, compared, spread, note),
         "differences.png": figures.differences(findings.from_reference, compared, reference, note),
         "time.png": figures.time_probes(findings.order, findings.context, compared, note),
-        "diagnoses.png": figures.class_forest(
-            findings.classes, per_class, findings.recurrent, reference, note
-        ),
         "average_precision_by_class.png": figures.class_heat_map(per_class, list(compared), note),
         "calibration.png": figures.reliability(findings.reliability, findings.best, note),
         "cost.png": figures.pareto(findings.cost, scores, compared, note),
         "learning_curves.png": figures.learning_curves(results.history, compared, note),
     }
+    if findings.recurrent is not None:
+        drawn["diagnoses.png"] = figures.class_forest(
+            findings.classes, per_class, findings.recurrent, reference, note
+        )
     with files.replacing_folder(OUT / "figures") as folder:
         for name, figure in drawn.items():
             figure.savefig(folder / name, metadata={"Software": None})
@@ -129,7 +131,7 @@ def main() -> None:
         findings,
         architectures,
         about,
-        pd.read_csv(METRICS / "labels.csv"),
+        read_csv(METRICS / "labels.csv"),
         rule,
         settings,
         bootstrap,

@@ -23,7 +23,7 @@ from ecg_temporal.training import checkpoint
 from ecg_temporal.training.artifacts import ModelSpec, write_model
 from ecg_temporal.training.distributed import process_group
 from ecg_temporal.training.hardware import choose_hardware, keep_freed_memory
-from ecg_temporal.training.loop import SELECTION_METRIC, train
+from ecg_temporal.training.loop import train
 from ecg_temporal.training.settings import TrainSettings
 
 DATA, OUT = Path("data/processed"), Path("models")
@@ -49,10 +49,10 @@ def main() -> None:
     torch.manual_seed(args.seed)
     samples = round(settings.crop_seconds * about.sampling_rate_hz)
     spec = ModelSpec(about.classes, about.leads, about.sampling_rate_hz, samples, trunk, architecture)
-    model = spec.build()
+    model = spec.build(len(about.statements))
     model.set_scaling(about.mean, about.scale)
     model.to(hardware.device)
-    parameters = count_parameters(model)
+    parameters = count_parameters(spec.build())
 
     what = {
         "architecture": args.architecture,
@@ -108,14 +108,11 @@ def main() -> None:
             run.push()
 
         weights, history = fit(keep)
-        best = max(history, key=lambda row: row[SELECTION_METRIC])
-        run.log_summary({"best_epoch": best["epoch"], f"best_{SELECTION_METRIC}": best[SELECTION_METRIC]})
         about_run = {
             "mlflow_run_id": run.record["id"],
             "hardware": str(hardware),
             "precision": hardware.precision,
             "parameters": parameters,
-            "best_epoch": int(best["epoch"]),
         }
         with files.replacing_folder(OUT / args.architecture / str(args.seed)) as folder:
             write_model(folder, spec, weights, history, about_run)

@@ -1,4 +1,5 @@
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,6 @@ from ecg_temporal.evaluation.calibration import Platt
 from ecg_temporal.evaluation.decisions import EnsembleRules, ThresholdRule, write_rules
 from ecg_temporal.evaluation.probes import receptive_field
 from ecg_temporal.evaluation.settings import RULES
-from ecg_temporal.models.classifier import ECGClassifier
 from ecg_temporal.models.settings import ArchitectureSettings, TrunkSettings
 from ecg_temporal.ptbxl import synthetic
 from ecg_temporal.ptbxl.preprocess import preprocess
@@ -29,6 +29,17 @@ hypothesis_settings.register_profile("any machine", deadline=None)
 hypothesis_settings.load_profile("any machine")
 
 KEEP_ALL = LabelSettings(min_likelihood=0, unlabelled="keep")
+TRAINING = TrainSettings(
+    epochs=3,
+    seeds=[0],
+    batch_size=64,
+    crop_seconds=5,
+    statement_weight=1,
+    weight_decay=0.01,
+    gradient_clip=1,
+    device="cpu",
+    precision="fp32",
+)
 
 
 @pytest.fixture(scope="session")
@@ -69,14 +80,16 @@ def splits(synthetic_raw):
 
 @pytest.fixture(scope="session")
 def trained_on_synthetic(tmp_path_factory):
-    """A small CNN + BiGRU trained on synthetic data where AV block is common, and the splits.
+    """A small CNN + BiGRU trained on synthetic data where four diagnoses are common, and the splits.
 
     The generator makes an AV block of the time from P wave to QRS complex, or of a beat that is missing. It
     makes infarction and bundle branch block of the form of every beat. A frame sees a quarter of a second.
+    The others are rare, so that what a small model learns differs little from seed to seed: over five seeds
+    AV block lost .22 to .40 of average precision to a permutation, the other three .04 at most.
     """
     with pytest.MonkeyPatch.context() as patch:
-        for code, often in {"1AVB": 0.3, "2AVB": 0.1, "CLBBB": 0.2}.items():
-            patch.setitem(synthetic._FREQUENCY, code, often)
+        common = {"1AVB": 0.3, "2AVB": 0.1, "ASMI": 0.3, "IMI": 0.3, "CLBBB": 0.3}
+        patch.setattr(synthetic, "_FREQUENCY", dict.fromkeys(synthetic._FREQUENCY, 0.02) | common)
         folder = tmp_path_factory.mktemp("order")
         synthetic.write(folder, SyntheticSettings(records=1000, seed=3))
     found = preprocess(read_raw(folder), KEEP_ALL)
@@ -85,20 +98,13 @@ def trained_on_synthetic(tmp_path_factory):
     assert receptive_field(trunk) == 25
     torch.manual_seed(0)
     architecture = ArchitectureSettings(rnn="bigru", hidden=24, learning_rate=0.01)
-    net = ECGClassifier(len(about.leads), len(about.classes), trunk, architecture)
-    net.set_scaling(about.mean, about.scale)
-    settings = TrainSettings(
-        epochs=12,
-        seeds=[0],
-        batch_size=32,
-        crop_seconds=5,
-        weight_decay=0.01,
-        gradient_clip=1,
-        device="cpu",
-        precision="fp32",
-    )
+    spec = ModelSpec(about.classes, about.leads, about.sampling_rate_hz, 500, trunk, architecture)
+    learner = spec.build(len(about.statements))
+    learner.set_scaling(about.mean, about.scale)
+    settings = TRAINING.model_copy(update={"epochs": 12, "batch_size": 32, "statement_weight": 0.0})
     fp32 = Hardware(torch.device("cpu"), "fp32")
-    weights, _ = train(net, found["train"], found["validation"], settings, 0.01, 0, fp32, lambda *_: None)
+    weights, _ = train(learner, found["train"], found["validation"], settings, 0.01, 0, fp32, lambda *_: None)
+    net = spec.build()
     net.load_state_dict(weights)
     return net.eval(), found
 
@@ -110,8 +116,9 @@ def rng():
 
 @pytest.fixture
 def trained(splits, tmp_path, monkeypatch):
-    """A project's folder with two seeds of an untrained model and its rules."""
+    """A project's folder with params.yaml, two seeds of an untrained model and its rules."""
     monkeypatch.chdir(tmp_path)
+    shutil.copy(ROOT / "params.yaml", tmp_path)
     about = splits["train"].description
     trunk = TrunkSettings(channels=[8, 8], kernel_size=3, stem_kernel_size=5, dropout=0.0)
     architecture = ArchitectureSettings(rnn="gru", hidden=8, learning_rate=0.1)

@@ -40,10 +40,13 @@ def test_a_folder_is_replaced_as_a_whole(tmp_path):
 
 def test_what_a_killed_writer_left_is_removed_and_a_living_one_is_left_alone(tmp_path):
     host = platform.node()
-    dead, alive = (tmp_path / f".out.{host}.{process}.tmp" for process in (2**22 + 1, os.getppid()))
+    processes = (2**22 + 1, os.getpid(), os.getppid())
+    dead, namesake, alive = (tmp_path / f".out.{host}.{process}.tmp" for process in processes)
     elsewhere = tmp_path / ".out.another-host.1.tmp"
-    for folder in (dead, alive, elsewhere):
+    for folder in (dead, namesake, alive, elsewhere):
         folder.mkdir()
+        (folder / "half-written").touch()
     with files.replacing_folder(tmp_path / "out"):
         pass
-    assert not dead.exists() and alive.exists() and elsewhere.exists()
+    assert not dead.exists() and not namesake.exists() and alive.exists() and elsewhere.exists()
+    assert not any((tmp_path / "out").iterdir())

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from closure import ROOT, import_closure, with_whole_folders
+from ecg_temporal.evaluation.predictions import Predictions, read_predictions, write_predictions
 from project import Project
 from ptbxl.test_own import write_own
 
@@ -93,6 +94,16 @@ def test_training_runs_where_the_test_fold_does_not_exist(project):
     project("mv data/processed/test hidden && PYTHONPATH=src python stages/train.py cnn 0")
     assert weights.read_bytes() == before
     project("mv hidden data/processed/test && dvc checkout -q --force")
+
+
+@pytest.mark.pipeline
+def test_predictions_of_other_records_are_not_measured(project):
+    path = project.folder / "predictions/cnn.npz"
+    found = read_predictions(path)
+    write_predictions(path, Predictions(found.logits, {**found.ecg_id, "test": found.ecg_id["test"][::-1]}))
+    text = project("PYTHONPATH=src python stages/evaluate.py cnn", ok=False)
+    assert "predictions/cnn.npz has other records than data/processed/test; run `dvc repro`" in text
+    project("dvc checkout -q --force && git diff --exit-code")
 
 
 @pytest.mark.pipeline

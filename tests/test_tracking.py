@@ -32,7 +32,6 @@ def log(name="x-0", resume=None, epochs=(1, 2)):
         for epoch in epochs:
             run.log_epoch({"epoch": epoch, "loss": 1 / epoch})
             run.push()
-        run.log_summary({"best": 2.0})
     return run.record
 
 
@@ -46,7 +45,6 @@ def test_runs_go_to_the_main_repository_with_params_metrics_and_tags(store, monk
     assert run.data.tags["dvc.experiment"] == "puffy-gaol"
     assert "dvc exp apply puffy-gaol" in run.data.tags["mlflow.note.content"]
     assert steps(run_id) == [1, 2]
-    assert run.data.metrics["best"] == 2.0
     assert run.info.artifact_uri.startswith((store / "mlartifacts").as_uri())
 
 
@@ -153,6 +151,18 @@ def test_a_server_that_dies_in_the_middle_gets_the_rest_from_the_next_run(store,
     assert capsys.readouterr().err.count("MLflow does not take this run") == 1
     monkeypatch.setenv("MLFLOW_TRACKING_URI", database)
     assert logged_by_the_next_run(lambda: log("next")) == [1, 2, 3]
+
+
+def test_a_server_that_dies_once_the_run_is_created_gets_its_params_later(store, monkeypatch):
+    def die(*_, **__):
+        raise ConnectionError("the server is gone")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(mlflow.MlflowClient, "log_batch", die)
+        record = log("lost")
+    assert record["id"] and record["logged"] == 0
+    assert logged_by_the_next_run(lambda: log("next")) == [1, 2]
+    assert mlflow.get_run(record["id"]).data.params == {"a": "1"}
 
 
 def test_a_locked_database_gets_the_rest_from_the_next_run(store, capsys):

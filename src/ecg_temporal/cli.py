@@ -11,9 +11,8 @@ from typing import Any
 from tqdm import tqdm
 
 from ecg_temporal import files
-from ecg_temporal.evaluation.settings import RULES
-
-DEFAULT_RULE = "powerset"
+from ecg_temporal.evaluation.settings import RULES, DecisionSettings
+from ecg_temporal.settings import read_params, section
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -58,9 +57,10 @@ def main(arguments: list[str] | None = None) -> None:
     for command in (predict, explain, export):
         command.add_argument("--model", help="an architecture; default: the one that the report calls enough")
     for command in (predict, explain, export, register):
-        command.add_argument("--rule", choices=RULES, default=DEFAULT_RULE, help="default: %(default)s")
+        command.add_argument("--rule", choices=RULES, help="default: decision.rule of params.yaml")
     options = parser.parse_args(arguments)
     try:
+        options.rule = options.rule or section(read_params(), "decision", DecisionSettings).rule
         run = {"predict": _predict, "explain": _explain, "export": _export, "register": _register}
         run[options.command](options)
     except (ValueError, RuntimeError, OSError) as error:

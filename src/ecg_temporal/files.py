@@ -66,7 +66,9 @@ def _temporary(path: Path) -> Path:
     # Host and process id keep two writers apart, and tell what a killed one left behind.
     host = platform.node()
     for left in path.parent.glob(f".{glob.escape(path.name)}.{glob.escape(host)}.*.tmp"):
-        if not _runs(int(left.suffixes[-2][1:])):
+        process = int(left.suffixes[-2][1:])
+        # In a container the dead writer may well have had the number that this process has.
+        if process == os.getpid() or not _runs(process):
             shutil.rmtree(left) if left.is_dir() else left.unlink()
     return path.with_name(f".{path.name}.{host}.{os.getpid()}.tmp")
 

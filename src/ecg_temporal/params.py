@@ -4,7 +4,8 @@ from typing import Annotated, Any
 
 from pydantic import Field, StringConstraints
 
-from ecg_temporal.evaluation.settings import BootstrapSettings, DecisionSettings, ProbeSettings
+from ecg_temporal.evaluation.probe_settings import ProbeSettings
+from ecg_temporal.evaluation.settings import BootstrapSettings, DecisionSettings
 from ecg_temporal.models.settings import ArchitectureSettings, TrunkSettings
 from ecg_temporal.ptbxl.settings import (
     SAMPLING_RATE,

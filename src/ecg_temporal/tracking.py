@@ -62,10 +62,6 @@ class Run:
         if not self._told:
             self._push()
 
-    def log_summary(self, values: dict[str, float]) -> None:
-        """Log figures of the whole run, when it ends."""
-        self.record["summary"] |= values
-
     def end(self, status: str) -> None:
         """Log what is left; what MLflow still does not take is kept for the next run."""
         self.record["status"] = status
@@ -115,7 +111,6 @@ def run(
             "id": resume and resume["id"],
             "logged": resume["logged"] if resume else 0,
             "rows": list(resume["rows"]) if resume else [],
-            "summary": {},
             "status": "RUNNING",
         }
     )
@@ -154,18 +149,17 @@ def _push_one(record: dict[str, Any]) -> None:
             run_name=record["name"],
         )
         record["id"], record["logged"] = made.info.run_id, 0
-        client.log_batch(record["id"], params=[Param(*item) for item in record["params"].items()])
     elif record["status"] == "RUNNING":
         client.update_run(record["id"], status="RUNNING")
+    # The server may have died once the run was created; params that are sent twice are kept once.
+    if not record["logged"]:
+        client.log_batch(record["id"], params=[Param(*item) for item in record["params"].items()])
     for row in record["rows"][record["logged"] :]:
         about = ("epoch", "time")
         metrics = [Metric(k, v, row["time"], int(row["epoch"])) for k, v in row.items() if k not in about]
         client.log_batch(record["id"], metrics=metrics)
         record["logged"] += 1
     if record["status"] != "RUNNING":
-        ended = record["rows"][-1]["time"] if record["rows"] else record["begun"]
-        summary = [Metric(key, value, ended, 0) for key, value in record["summary"].items()]
-        client.log_batch(record["id"], metrics=summary)
         client.set_terminated(record["id"], record["status"])
 
 

@@ -3,6 +3,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 from sklearn import metrics as sk
 
 from ecg_temporal.evaluation.bootstrap import (
@@ -11,8 +12,10 @@ from ecg_temporal.evaluation.bootstrap import (
     draw,
     figures,
     holm,
+    interval,
     intervals,
     order_effect,
+    p_value,
     resample,
 )
 from ecg_temporal.evaluation.metrics import average_precision, nanmean
@@ -109,6 +112,38 @@ def test_the_order_effect_is_the_change_under_permutation_averaged_over_permutat
     assert unchanged["low"] == pytest.approx(0, abs=1e-12)
 
 
+def test_the_interval_equals_scipy_where_nothing_accelerates(rng):
+    half = rng.gamma(2, size=30)
+    data = np.concatenate([half, -half])  # symmetric: the acceleration of BCa is 0
+    theirs = stats.bootstrap((data,), np.mean, method="BCa", n_resamples=999, rng=rng)
+    found = interval(data.mean(), theirs.bootstrap_distribution)
+    np.testing.assert_allclose(found, theirs.confidence_interval, atol=1e-12)
+
+
+def test_a_bias_of_the_replicates_is_taken_off():
+    value, bias, deviation = 0.3, 0.05, 0.1
+    replicates = value + bias + deviation * stats.norm.ppf((np.arange(100_000) + 0.5) / 100_000)
+    expected = value - bias + deviation * stats.norm.ppf([0.025, 0.975])
+    np.testing.assert_allclose(interval(value, replicates), expected, atol=1e-3)
+    for difference in (-0.2, 0.0, 0.02, 0.25):
+        p = p_value(difference, difference + replicates - value)
+        assert p == pytest.approx(2 * stats.norm.sf(abs(difference - bias) / deviation), rel=0.01)
+
+
+def test_p_is_five_percent_where_the_interval_ends_at_nothing(rng):
+    replicates = rng.gamma(3, size=10_000)
+    for end in interval(2.5, replicates):
+        assert p_value(2.5 - end, replicates - end) == pytest.approx(0.05, abs=0.002)
+
+
+def test_what_is_not_defined_has_no_interval_and_no_p():
+    nothing = np.full(10, np.nan)
+    assert np.isnan(interval(0.1, nothing)).all() and np.isnan(p_value(0.1, nothing))
+    some = np.append(nothing, np.linspace(-1, 1, 1001))
+    assert interval(0.0, some) == pytest.approx((-0.95, 0.95)) and p_value(0.0, some) == 1
+    assert np.isnan(interval(np.nan, some)).all() and np.isnan(p_value(np.nan, some))
+
+
 def test_the_interval_covers_the_truth_about_as_often_as_it_says():
     rng = np.random.default_rng(5)
     covered = 0
@@ -116,10 +151,21 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says():
         labels = np.ones((120, 1), np.uint8)
         scores = (rng.random((1, 120, 1)) < 0.7).astype(float)
         draws = draw(120, 200, int(rng.integers(2**31)))
-        values = resample(labels, scores, scores >= 0.5, draws).replicates["subset_accuracy"]
-        low, high = np.quantile(values, [0.025, 0.975])
+        sample = resample(labels, scores, scores >= 0.5, draws)
+        low, high = interval(sample.value["subset_accuracy"], sample.replicates["subset_accuracy"])
         covered += low <= 0.7 <= high
     assert 0.88 <= covered / 200 <= 0.99
+
+
+def test_an_architecture_apart_changes_no_correction_of_the_others():
+    labels, noise = random_case(6, 200, 3, decimals=8)
+    draws = draw(200, 200, 0)
+    scores = {"a": noise, "b": noise + 0.1 * labels, "c": noise[:, ::-1], "model": noise + 0.1 * labels}
+    samples = {name: resample(labels, s, s >= 0.5, draws) for name, s in scores.items()}
+    without = differences({name: samples[name] for name in "abc"}, "a", "model")
+    found = differences(samples, "a", "model").set_index("architecture")
+    pd.testing.assert_frame_equal(found.loc[["b", "c"]].reset_index()[without.columns], without)
+    assert (found.loc["model", "p_holm"] == found.loc["model", "p"]).all()
 
 
 def test_holm_is_the_step_down_correction():

@@ -108,16 +108,13 @@ def test_the_probes_tell_what_depends_on_order_from_morphology(trained_on_synthe
     net, splits = trained_on_synthetic
     about = splits["train"].description
     labels = np.concatenate([splits[name].labels for name in ("validation", "test")])
-    found = {"intact": [], "permuted": []}
-    for name in ("validation", "test"):
-        batches = Batches(splits[name], 100, FP32)
-        found["intact"].append(predict_logits(net, batches, 500))
-        found["permuted"].append(permuted_logits(net, batches, 500, 1, 0)[0])
-    precision = {
-        kind: dict(zip(about.classes, average_precision(labels, np.concatenate(parts)), strict=True))
-        for kind, parts in found.items()
-    }
-    lost = {name: precision["intact"][name] - precision["permuted"][name] for name in about.classes}
-    assert precision["intact"]["_AVB"] > 0.8 and lost["_AVB"] > 0.1
-    for morphology in ("AMI", "CLBBB", "NORM"):
-        assert precision["intact"][morphology] > 0.8 and lost[morphology] < 0.05, morphology
+    batches = [Batches(splits[name], 100, FP32) for name in ("validation", "test")]
+    logits = np.concatenate([predict_logits(net, each, 500) for each in batches])
+    orders = np.concatenate([permuted_logits(net, each, 500, 3, 0) for each in batches], axis=1)
+    intact = average_precision(labels, logits)
+    permuted = np.mean([average_precision(labels, of_one) for of_one in orders], axis=0)
+    intact = dict(zip(about.classes, intact, strict=True))
+    lost = {name: intact[name] - mean for name, mean in zip(about.classes, permuted, strict=True)}
+    assert intact["_AVB"] > 0.75 and lost["_AVB"] > 0.12
+    for morphology in ("AMI", "IMI", "CLBBB"):  # not NORM, which is also the absence of AV block
+        assert intact[morphology] > 0.8 and lost[morphology] < 0.06, morphology

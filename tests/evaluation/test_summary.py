@@ -89,6 +89,7 @@ def test_what_is_learned_does_not_see_the_test_fold(case, synthetic_raw, rng):
     for split in ("train", "validation"):
         assert before[split].description == after[split].description
         np.testing.assert_array_equal(before[split].labels, after[split].labels)
+        np.testing.assert_array_equal(before[split].statements, after[split].statements)
 
 
 def test_predictions_survive_the_disk(case, tmp_path):
@@ -97,9 +98,13 @@ def test_predictions_survive_the_disk(case, tmp_path):
     back = read_predictions(tmp_path / "p.npz")
     for split in SPLITS:
         np.testing.assert_array_equal(back.logits[split], predictions.logits[split])
-    (tmp_path / "p.npz").write_bytes(b"junk")
-    with pytest.raises(ValueError, match="not a file of predictions"):
-        read_predictions(tmp_path / "p.npz")
+    whole = (tmp_path / "p.npz").read_bytes()
+    flipped = bytearray(whole)
+    flipped[len(whole) // 2] ^= 1
+    for damaged in (b"junk", b"", whole[: len(whole) // 2], bytes(flipped)):
+        (tmp_path / "p.npz").write_bytes(damaged)
+        with pytest.raises(ValueError, match="not a file of predictions"):
+            read_predictions(tmp_path / "p.npz")
 
 
 def test_of_the_training_folds_an_eighth_is_predicted():

@@ -195,6 +195,20 @@ def test_the_command_writes_csv_json_and_pictures(trained, splits, capsys):
     assert (trained / "drawn" / "records_one.png").stat().st_size > 20_000
 
 
+def test_the_rule_is_that_of_the_params_unless_another_is_named(trained, splits, capsys):
+    write(trained / "records", "one", splits["test"].signals[0])
+    rules = json.loads((trained / "decisions" / "cnn_gru.json").read_text())
+    del rules["rules"]["micro_f1"]
+    (trained / "decisions" / "cnn_gru.json").write_text(json.dumps(rules))
+    params = (trained / "params.yaml").read_text()
+    assert "rule: powerset" in params
+    (trained / "params.yaml").write_text(params.replace("rule: powerset", "rule: micro_f1"))
+    with pytest.raises(SystemExit, match="cnn_gru.json has no rule 'micro_f1'"):
+        cli.main(["predict", "records", "--model", "cnn_gru"])
+    cli.main(["predict", "records", "--model", "cnn_gru", "--rule", "half"])
+    assert "records/one" in capsys.readouterr().out
+
+
 def test_the_command_refuses_in_a_sentence_and_writes_nothing(trained, splits, capsys):
     folder = trained / "records"
     write(folder, "good", splits["test"].signals[0])
@@ -232,13 +246,15 @@ def test_every_class_has_a_name(splits):
     assert set(splits["test"].description.classes) == set(NAMES)
 
 
-def test_the_paper_has_its_true_size():
+def test_the_paper_has_its_true_size_and_no_probability_of_zero():
     seconds = np.arange(1000) / 100
     signals = np.tile(1000 * np.sin(2 * np.pi * seconds), (12, 1)).astype(np.int16)
-    figure = draw_ecg(signals, 100, "a record", [("normal ECG", 0.9, True)])
+    found = [("normal ECG", 0.9, True), ("atrioventricular block", 0.004, False)]
+    figure = draw_ecg(signals, 100, "a record", found)
     paper = figure.axes[0]
     width = figure.get_size_inches()[0] * 25.4 * paper.get_position().width
     assert width == pytest.approx(250)  # ten seconds at 25 mm/s
     height = figure.get_size_inches()[1] * 25.4 * paper.get_position().height
     assert height == pytest.approx(10 * np.diff(paper.get_ylim())[0])  # 10 mm/mV
     assert len([line for line in paper.lines if len(line.get_xdata()) > 2]) == 13  # twelve leads, one again
+    assert [text.get_text() for text in figure.texts if "%" in text.get_text()] == [" 90%", " <1%"]

@@ -5,7 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecg_temporal.ptbxl import raw
-from ecg_temporal.ptbxl.labels import LabelError, label_matrix, parse_codes, split_rows, subclasses
+from ecg_temporal.ptbxl.labels import (
+    LabelError,
+    label_matrix,
+    parse_codes,
+    split_rows,
+    statement_matrix,
+    subclasses,
+)
 
 # Positives in all, train, validation and test of PTB-XL v1.0.3, every listed code counted.
 COUNTS = {
@@ -47,6 +54,37 @@ def test_the_counts_of_the_real_ptbxl(full_tables):
     }
     assert found == COUNTS
     assert int((~labels.any(axis=1)).sum()) == 411
+
+
+def test_the_statements_of_the_real_ptbxl_equal_those_that_pandas_finds(full_tables):
+    packed = full_tables / "ptbxl_database.csv.xz"
+    path = packed if packed.exists() else full_tables / raw.TABLE
+    records = pd.read_csv(path, index_col=0, low_memory=False)
+    statements = raw.read_statements(full_tables / raw.STATEMENTS)
+    labels, _ = label_matrix(records, statements, 0)
+    matrix, names = statement_matrix(records, statements, labels, split_rows(records)["train"])
+    found = records["scp_codes"].str.findall(r"'(\w+|\w+/\w+)':").explode()
+    theirs = pd.crosstab(found.index, found).reindex(records.index, fill_value=0).clip(upper=1)
+    common = theirs.columns[theirs[records["strat_fold"] <= 8].sum() >= 20]
+    left_out = set(common) - set(names)
+    np.testing.assert_array_equal(matrix, theirs[names])
+    assert set(names) <= set(common)
+    of_subclass = statements.groupby("diagnostic_subclass").size()
+    alone = {name for name in common if of_subclass.get(statements.loc[name, "diagnostic_subclass"]) == 1}
+    assert left_out == alone and "NORM" in alone  # the only statement of a subclass says what that says
+
+
+def test_statements_are_those_of_the_training_records_that_tell_more():
+    codes = ["{'ASMI': 100.0}"] * 20 + ["{'ALMI': 0}"] * 20 + ["{'NORM': 80.0, 'SR': 0}"] * 25 + ["{}"]
+    rare = table([*codes, "{'ALMI': 50}"])
+    labels, _ = label_matrix(rare, STATEMENTS, 0)
+    matrix, names = statement_matrix(rare, STATEMENTS, labels, np.arange(66))
+    assert names == ["ALMI", "ASMI"]  # NORM and SR are in the same training records: what NORM says
+    assert matrix.sum(axis=0).tolist() == [21, 20]
+    matrix, names = statement_matrix(rare, STATEMENTS, labels, np.arange(1, 66))
+    assert names == ["ALMI"]  # of ASMI, 19 are left
+    with pytest.raises(LabelError, match="record 1: 'XXX' is not in"):
+        statement_matrix(table(["{'XXX': 100.0}"]), STATEMENTS, labels, np.arange(1))
 
 
 def test_statements_become_sorted_subclasses():

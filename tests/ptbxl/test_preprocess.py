@@ -79,9 +79,9 @@ def test_a_split_survives_the_disk(splits, tmp_path):
     write_split(tmp_path, splits["test"])
     back = read_split(tmp_path)
     assert back.description == splits["test"].description
-    for name in ("signals", "labels", "ecg_id"):
+    for name in ("signals", "labels", "statements", "ecg_id"):
         np.testing.assert_array_equal(getattr(back, name), getattr(splits["test"], name))
-    for name in ("labels", "signals"):
+    for name in ("labels", "signals", "statements"):
         whole = getattr(splits["test"], name)
         np.save(tmp_path / f"{name}.npy", whole[:-1])
         with pytest.raises(ValueError, match="signals .* labels"):

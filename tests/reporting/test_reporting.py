@@ -12,8 +12,16 @@ import pandas as pd
 import pytest
 from sklearn import metrics as sk
 
-from ecg_temporal.evaluation.predictions import SPLITS, Predictions, rows
-from ecg_temporal.evaluation.settings import BootstrapSettings, ProbeSettings
+from conftest import TRAINING
+from ecg_temporal.evaluation.predictions import (
+    SPLITS,
+    Predictions,
+    read_predictions,
+    rows,
+    write_predictions,
+)
+from ecg_temporal.evaluation.probe_settings import ProbeSettings
+from ecg_temporal.evaluation.settings import BootstrapSettings
 from ecg_temporal.evaluation.summary import by_class, by_rule, by_seed, headline
 from ecg_temporal.evaluation.trivial import trivial_lines
 from ecg_temporal.evaluation.verdict import Verdict
@@ -22,12 +30,11 @@ from ecg_temporal.reporting import figures, svg
 from ecg_temporal.reporting.card import model_card
 from ecg_temporal.reporting.examples import choose_examples, said_of_each
 from ecg_temporal.reporting.findings import find
-from ecg_temporal.reporting.html import Shown, report_page
+from ecg_temporal.reporting.html import Shown, line_class, report_page
 from ecg_temporal.reporting.page import SYNTHETIC, comparison_page
-from ecg_temporal.reporting.results import read_probes, read_results
+from ecg_temporal.reporting.results import read_csv, read_probes, read_results
 from ecg_temporal.reporting.subgroups import by_diagnosis, by_subgroup, subgroups
 from ecg_temporal.reporting.tables import comparison, describe, differences, markdown, sentence
-from ecg_temporal.training.settings import TrainSettings
 
 ARCHITECTURES = {
     "cnn": ArchitectureSettings(rnn="none", learning_rate=0.1),
@@ -39,16 +46,7 @@ NOISE = {"cnn": 2.0, "cnn_bilstm": 0.6, "cnn_mixed": 0.5, "model": 3.0, "removed
 CLASSES = ["AMI", "NORM", "PMI"]
 SEEDS = [0, 1]
 BOOTSTRAP = BootstrapSettings(replicates=200, seed=0, reference="cnn")
-SETTINGS = TrainSettings(
-    epochs=2,
-    seeds=SEEDS,
-    batch_size=4,
-    crop_seconds=5,
-    weight_decay=0,
-    gradient_clip=1,
-    device="cpu",
-    precision="fp32",
-)
+SETTINGS = TRAINING.model_copy(update={"epochs": 2, "seeds": SEEDS})
 PROBES = ProbeSettings(permutations=2, seconds=[1, 5], seed=0)
 COST = {
     "training_step_bytes": 10_000_000,
@@ -94,6 +92,7 @@ def case(tmp_path_factory):
         arrays = {"order": np.stack([worse] * 2, axis=1), "context": np.stack([worse] * 2, axis=1)}
         np.savez(folder / "probes" / name / "logits.npz", **arrays)
         (folder / "probes" / name / "cost.json").write_text(json.dumps(COST))
+        write_predictions(folder / f"{name}.npz", predictions)
         found[name] = predictions
     del found["removed"]
     results = read_results(folder / "metrics", list(ARCHITECTURES))
@@ -178,7 +177,50 @@ def test_the_verdict_reads_as_a_sentence():
         == "**No recurrent layer is needed**: the best macro-AUPRC, 0.5000, is that of cnn (no recurrence)."
     )
     alone = Verdict("macro_auprc", "cnn_bilstm", "cnn_bilstm", 0, 0, 0)
-    assert sentence(alone, values, ARCHITECTURES).startswith("**cnn_bilstm (BiLSTM(128)) is the least")
+    text = sentence(alone, values, ARCHITECTURES)
+    assert text.startswith("**BiLSTM(128) is enough**: the best") and "measurably worse" in text
+    wide = {**ARCHITECTURES, "wide": ArchitectureSettings(rnn="none", widen=2, learning_rate=0.1)}
+    smaller = Verdict("macro_auprc", "wide", "cnn", -0.01, -0.05, 0.01)
+    text = sentence(smaller, pd.Series({"cnn": 0.5, "wide": 0.51}), wide)
+    assert text.startswith("**No recurrent layer is needed**: cnn has") and "the best, wide" in text
+
+
+def test_lines_of_one_colour_differ_in_their_dashes():
+    kinds = {
+        "f-lstm": ArchitectureSettings(learning_rate=0.1, rnn="lstm"),
+        "f-lstm dashed": ArchitectureSettings(learning_rate=0.1, rnn="lstm", layers=2),
+        "f-lstm dotted": ArchitectureSettings(learning_rate=0.1, rnn="lstm", layers=3),
+        "f-no-recurrence": ArchitectureSettings(learning_rate=0.1, rnn="none"),
+        "f-no-recurrence dashed": ArchitectureSettings(learning_rate=0.1, rnn="none", widen=1.25),
+    }
+    assert {css: line_class(each) for css, each in kinds.items()} == {css: css for css in kinds}
+
+
+def test_a_recurrent_reference_is_not_set_against_itself(case, splits):
+    folder, labels, results, _ = case
+    predictions = {name: read_predictions(folder / f"{name}.npz") for name in ARCHITECTURES}
+    probes = read_probes(folder / "probes", list(ARCHITECTURES))
+    reference = BOOTSTRAP.model_copy(update={"reference": "cnn_mixed"})
+    found = find(ARCHITECTURES, CLASSES, labels, predictions, probes, results, "half", reference, PROBES)
+    assert found.recurrent is None
+    page = page_of(labels, results, found, splits, reference)
+    assert "No recurrent architecture is compared with cnn_mixed" in page
+
+
+def test_labels_of_digits_and_na_stay_text(tmp_path):
+    (tmp_path / "t.csv").write_text("subclass,all\n01,3\nNA,4\n,5\n")
+    table = read_csv(tmp_path / "t.csv")
+    assert table["subclass"].tolist()[:2] == ["01", "NA"] and table["all"].tolist() == [3, 4, 5]
+
+
+def test_the_paper_is_drawn_beside_ptb_xl_alone(case):
+    _, labels, results, _ = case
+    trivial = trivial_lines(CLASSES, labels["test"])
+    for on_ptbxl in (True, False):
+        table = comparison(results, ARCHITECTURES, trivial, on_ptbxl)
+        figure = figures.score_against_size(table, ARCHITECTURES, "")
+        texts = [text.get_text() for text in figure.axes[0].texts]
+        assert ("arXiv:2601.18830, its best" in texts) == on_ptbxl
 
 
 def test_every_figure_draws_and_synthetic_data_says_so(case, splits, tmp_path):
@@ -234,16 +276,13 @@ def test_every_figure_draws_and_synthetic_data_says_so(case, splits, tmp_path):
             assert len({line.count("|") for line in block.splitlines()}) == 1
 
 
-@pytest.fixture(scope="module")
-def html(case, splits, tmp_path_factory):
-    """The report page on disk."""
-    _, labels, results, findings = case
+def page_of(labels, results, findings, splits, bootstrap=BOOTSTRAP):
     truth = labels["test"]
     table = comparison(results, ARCHITECTURES, trivial_lines(CLASSES, truth), True)
     decisions = np.roll(truth, 1, axis=0).astype(bool)
     examples = choose_examples(truth, decisions, 0.5 + 0.4 * decisions, CLASSES)
     signals = np.resize(splits["test"].signals, (300, 12, 1000))
-    page = report_page(
+    return report_page(
         table,
         results,
         findings,
@@ -252,12 +291,17 @@ def html(case, splits, tmp_path_factory):
         pd.DataFrame({"subclass": CLASSES, "all": [10, 20, 3]}),
         "half",
         SETTINGS,
-        BOOTSTRAP,
+        bootstrap,
         PROBES,
         Shown(said_of_each(truth, decisions), examples, signals, np.arange(300)),
     )
+
+
+@pytest.fixture(scope="module")
+def html(case, splits, tmp_path_factory):
+    """The report page on disk."""
     path = tmp_path_factory.mktemp("page") / "index.html"
-    path.write_text(page, encoding="utf-8")
+    path.write_text(page_of(*case[1:], splits), encoding="utf-8")
     return path
 
 

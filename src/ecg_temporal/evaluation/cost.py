@@ -11,12 +11,10 @@ from torch import Tensor, nn
 
 from ecg_temporal.training.hardware import Hardware
 
-GATES = {nn.LSTM: 4, nn.GRU: 3}
-
 
 @torch.inference_mode()
 def multiply_accumulates(model: nn.Module, signals: Tensor) -> int:
-    """Return the multiplications of weights with inputs for one record, `signals` [1, leads, samples].
+    """Return the multiplications of weights with inputs for `signals` [pieces of a record, leads, samples].
 
     Of convolutions, linear and recurrent layers; normalisation, activation and pooling are left out.
     """
@@ -34,7 +32,7 @@ def multiply_accumulates(model: nn.Module, signals: Tensor) -> int:
                 w.numel() for name, w in layer.named_parameters() if name.startswith("weight")
             )
 
-    counted = (nn.Conv2d, nn.Linear, *GATES)
+    counted = (nn.Conv2d, nn.Linear, nn.RNNBase)
     hooks = [m.register_forward_hook(count) for m in model.modules() if isinstance(m, counted)]
     try:
         model(signals)

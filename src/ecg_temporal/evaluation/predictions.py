@@ -1,5 +1,6 @@
 """Logits of every seed of an architecture: validation fold, test fold, and a part of the training folds."""
 
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,5 +54,5 @@ def read_predictions(path: Path) -> Predictions:
                 {split: arrays[split] for split in SPLITS},
                 {split: arrays[f"{split}_ecg_id"] for split in SPLITS},
             )
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(f"{path} is not a file of predictions ({error}); run `dvc repro predict`") from None

@@ -83,7 +83,7 @@ def receptive_field(trunk: TrunkSettings) -> int:
 @torch.inference_mode()
 def _over_records(function: Callable[[Tensor], Tensor], batches: Batches) -> Logits:
     chunks = []
-    for signals, _ in batches.ordered():
+    for signals in batches.ordered():
         with batches.hardware.autocast():
             chunks.append(function(signals).float().cpu())
     return torch.cat(chunks, dim=1).numpy()

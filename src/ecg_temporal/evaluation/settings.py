@@ -1,4 +1,4 @@
-"""The sections `decision`, `probes` and `bootstrap` of params.yaml."""
+"""The sections `decision` and `bootstrap` of params.yaml."""
 
 from typing import Annotated, Literal
 
@@ -33,11 +33,3 @@ class BootstrapSettings(Settings):
     replicates: Annotated[int, Field(ge=100, le=1_000_000)]
     seed: Annotated[int, Field(ge=0, lt=2**32)]
     reference: str
-
-
-class ProbeSettings(Settings):
-    """What is taken away from trained models: see evaluation/probes.py."""
-
-    permutations: Annotated[int, Field(ge=1, le=100)]
-    seconds: Annotated[list[Annotated[float, Field(ge=0.1)]], Field(min_length=1)]
-    seed: Annotated[int, Field(ge=0, lt=2**32)]

@@ -5,6 +5,7 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MultipleLocator
 from numpy.typing import NDArray
 
@@ -87,7 +88,10 @@ def draw_ecg(
                     )
                 if column:
                     paper.plot([start, start], [zero - 0.4, zero + 0.4], color="black", linewidth=0.7)
-                paper.text(start + 0.06, zero + 0.85, SPELLED.get(lead, lead), fontweight="bold")
+                # On a halo, because a high R wave reaches the name.
+                halo = [withStroke(linewidth=3, foreground="white")]
+                name = SPELLED.get(lead, lead)
+                paper.text(start + 0.06, zero + 0.85, name, fontweight="bold", path_effects=halo, zorder=3)
         figure.text(MARGIN_MM / width_mm, 1 - 9 / height_mm, title, fontsize=9, fontweight="bold")
         figure.text(
             (MARGIN_MM + SECONDS * MM_PER_SECOND) / width_mm,
@@ -100,7 +104,8 @@ def draw_ecg(
         for k, (name, probability, decided) in enumerate(findings):
             y = 1 - (MARGIN_MM + 8) / height_mm - k * step
             weight = "bold" if decided else "normal"
-            figure.text(left, y, f"{probability:.0%}".rjust(4), fontweight=weight, family="monospace")
+            percent = f"{probability:.0%}" if probability >= 0.005 else "<1%"
+            figure.text(left, y, percent.rjust(4), fontweight=weight, family="monospace")
             figure.text(left + 9 / width_mm, y, name, fontweight=weight)
         figure.text(left, 3 / height_mm, "Not a medical device.", fontsize=7, color="#666666")
     return figure

@@ -1,6 +1,7 @@
-"""SCP-ECG statements to the 23 diagnostic subclasses, and records to folds."""
+"""SCP-ECG statements to the 23 diagnostic subclasses and to auxiliary targets, and records to folds."""
 
 import ast
+from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
@@ -8,6 +9,10 @@ from numpy.typing import NDArray
 
 FOLDS: dict[str, tuple[int, ...]] = {"train": (1, 2, 3, 4, 5, 6, 7, 8), "validation": (9,), "test": (10,)}
 """The strat_fold values of each split, as PTB-XL's authors recommend them."""
+
+
+FEWEST_RECORDS = 20
+"""A statement with fewer training records than this is no auxiliary target: too few to learn from."""
 
 
 class LabelError(ValueError):
@@ -87,22 +92,67 @@ def label_matrix(
     subclass = subclasses(statements)
     classes = sorted(set(subclass.values()))
     column = {name: k for k, name in enumerate(classes)}
+    labels = np.zeros((len(table), len(classes)), np.uint8)
+    for row, codes in enumerate(_codes(table, statements)):
+        for code, likelihood in codes.items():
+            if code in subclass and likelihood >= min_likelihood:
+                labels[row, column[subclass[code]]] = 1
+    return labels, classes
+
+
+def statement_matrix(
+    table: pd.DataFrame, statements: pd.DataFrame, labels: NDArray[np.uint8], rows: NDArray[np.intp]
+) -> tuple[NDArray[np.uint8], list[str]]:
+    """Return which of the statements that tell more than `labels` each record has, and their names.
+
+    Subclasses are coarser than what the cardiologists wrote: form, rhythm and the place of an infarction are
+    lost. A model that must say these, too, learns better features (Caruana, Multitask Learning, 1997).
+
+    Parameters
+    ----------
+    table, statements : DataFrame
+        As in `label_matrix`.
+    labels : uint8 array [records, classes]
+    rows : int array
+        The training records: a statement that fewer than FEWEST_RECORDS of them have is left out, and one
+        whose records are exactly those of a class.
+
+    Returns
+    -------
+    matrix : uint8 array [records, statements]
+        At any likelihood.
+    names : list of str
+        Sorted.
+
+    """
+    names = sorted(map(str, statements.index))
+    column = {name: k for k, name in enumerate(names)}
+    matrix = np.zeros((len(table), len(names)), np.uint8)
+    for row, codes in enumerate(_codes(table, statements)):
+        matrix[row, [column[code] for code in codes]] = 1
+    known = {of_class.tobytes() for of_class in labels[rows].T}
+    kept = [
+        k
+        for k, of_one in enumerate(matrix[rows].T)
+        if of_one.sum(dtype=int) >= FEWEST_RECORDS and of_one.tobytes() not in known
+    ]
+    return matrix[:, kept], [names[k] for k in kept]
+
+
+def _codes(table: pd.DataFrame, statements: pd.DataFrame) -> Iterator[dict[str, float]]:
     if "scp_codes" not in table:
         raise LabelError("ptbxl_database.csv has no column 'scp_codes'")
-    labels = np.zeros((len(table), len(classes)), np.uint8)
-    for row, (ecg_id, text) in enumerate(table["scp_codes"].items()):
+    for ecg_id, text in table["scp_codes"].items():
         try:
             codes = parse_codes(text)
         except LabelError as error:
             raise LabelError(f"ptbxl_database.csv: record {ecg_id}: {error}") from None
-        for code, likelihood in codes.items():
+        for code in codes:
             if code not in statements.index:
                 raise LabelError(
                     f"ptbxl_database.csv: record {ecg_id}: {code!r} is not in scp_statements.csv"
                 )
-            if code in subclass and likelihood >= min_likelihood:
-                labels[row, column[subclass[code]]] = 1
-    return labels, classes
+        yield codes
 
 
 def split_rows(table: pd.DataFrame) -> dict[str, NDArray[np.intp]]:

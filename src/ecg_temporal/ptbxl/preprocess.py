@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ecg_temporal.ptbxl.labels import LabelError, label_matrix, split_rows
+from ecg_temporal.ptbxl.labels import LabelError, label_matrix, split_rows, statement_matrix
 from ecg_temporal.ptbxl.raw import RawDataset
 from ecg_temporal.ptbxl.settings import LabelSettings
 from ecg_temporal.store import Description, Split
@@ -30,24 +30,27 @@ def preprocess(raw: RawDataset, settings: LabelSettings) -> dict[str, Split]:
             )
     if not pd.api.types.is_integer_dtype(raw.table.index):
         raise LabelError("ptbxl_database.csv: its first column, ecg_id, is not all whole numbers")
+    statements, names = statement_matrix(raw.table, raw.statements, labels, rows["train"])
     mean, scale = lead_statistics(raw.signals, rows["train"])
     ecg_id = raw.table.index.to_numpy(np.int64)
     splits = {}
-    for name, members in rows.items():
+    for split, members in rows.items():
         signals = raw.signals[members]
-        splits[name] = Split(
+        splits[split] = Split(
             signals,
             labels[members],
+            statements[members],
             ecg_id[members],
             Description(
                 dataset=f"{raw.manifest.dataset} {raw.manifest.version}",
                 synthetic=raw.manifest.synthetic,
                 classes=classes,
+                statements=names,
                 leads=raw.manifest.leads,
                 sampling_rate_hz=raw.manifest.sampling_rate_hz,
                 mean=mean.tolist(),
                 scale=scale.tolist(),
-                sha256=_digest(signals, labels[members], ecg_id[members]),
+                sha256=_digest(signals, labels[members], statements[members], ecg_id[members]),
             ),
         )
     return splits

@@ -270,7 +270,7 @@ def reliability(curves: dict[str, Any], architecture: str, note: str) -> Figure:
         ):
             axes.plot(mean, share, color=color, linewidth=1.2, label=label)
             axes.scatter(mean, share, 8 + 14 * np.log10(count), color=color, marker=marker)
-        axes.set(xlabel="predicted probability", ylabel="share of positive decisions", aspect="equal")
+        axes.set(xlabel="predicted probability", ylabel="share of positive records", aspect="equal")
         axes.legend(frameon=False)
         _title(figure, f"Calibration of {architecture}, all classes, test fold", note)
         return figure

@@ -20,7 +20,8 @@ from ecg_temporal.evaluation.calibration import reliability_curve, sigmoid
 from ecg_temporal.evaluation.decisions import DecisionRule
 from ecg_temporal.evaluation.metrics import average_precision, nanmean
 from ecg_temporal.evaluation.predictions import SPLITS, Predictions
-from ecg_temporal.evaluation.settings import BootstrapSettings, ProbeSettings
+from ecg_temporal.evaluation.probe_settings import ProbeSettings
+from ecg_temporal.evaluation.settings import BootstrapSettings
 from ecg_temporal.evaluation.summary import HEADLINE, Labels, fit_rules, probabilities
 from ecg_temporal.evaluation.verdict import Verdict, best, verdict
 from ecg_temporal.models.settings import ArchitectureSettings
@@ -40,8 +41,9 @@ class Findings:
     ----------
     best : str
         The compared architecture with the best VERDICT_METRIC.
-    recurrent : str
-        The best of those with recurrence; `best` where there is none.
+    recurrent : str or None
+        The best of those with recurrence, `best` where there is none: set against the reference diagnosis by
+        diagnosis, so None where it is the reference.
     verdict : Verdict
     intervals, from_reference, from_best, classes : DataFrame
         As `evaluation.bootstrap` gives them; `classes` are differences from the reference.
@@ -52,7 +54,8 @@ class Findings:
     order_classes : DataFrame
         Average precision lost by permutation, [subclass, architecture].
     context : DataFrame
-        VERDICT_METRIC by architecture (rows) and seconds of signal (columns).
+        VERDICT_METRIC by architecture (rows) and seconds of signal (columns): one piece from the middle, and
+        at 10 the whole record, the mean over its pieces.
     gaps : DataFrame
         By architecture: loss and VERDICT_METRIC on each split.
     cost : DataFrame
@@ -63,7 +66,7 @@ class Findings:
     """
 
     best: str
-    recurrent: str
+    recurrent: str | None
     verdict: Verdict
     intervals: pd.DataFrame
     from_reference: pd.DataFrame
@@ -119,15 +122,16 @@ def find(
     score = pd.Series({name: samples[name].value[VERDICT_METRIC] for name in compared})
     winner = best(score)
     recurrent = [name for name, settings in compared.items() if settings.rnn != "none"]
-    from_best = differences(samples, winner)
+    from_best = differences(samples, winner, CANDIDATE)
+    strongest = best(score[recurrent]) if recurrent else winner
     parameters = results.headline["parameters"].to_dict()
     has_label = np.asarray(truth.any(axis=1))
     return Findings(
         best=winner,
-        recurrent=best(score[recurrent]) if recurrent else winner,
+        recurrent=strongest if strongest != bootstrap.reference else None,
         verdict=verdict(from_best, compared, parameters, VERDICT_METRIC),
         intervals=intervals(samples),
-        from_reference=differences(samples, bootstrap.reference),
+        from_reference=differences(samples, bootstrap.reference, CANDIDATE),
         from_best=from_best,
         classes=class_differences(samples, bootstrap.reference, classes),
         labelled=_labelled(truth, has_label, predictions, decisions),

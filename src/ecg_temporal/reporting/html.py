@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ecg_temporal.evaluation.settings import BootstrapSettings, ProbeSettings
+from ecg_temporal.evaluation.probe_settings import ProbeSettings
+from ecg_temporal.evaluation.settings import BootstrapSettings
 from ecg_temporal.evaluation.verdict import amount
 from ecg_temporal.models.settings import ArchitectureSettings
 from ecg_temporal.ptbxl.names import NAMES
@@ -25,6 +26,7 @@ from ecg_temporal.store import Description
 from ecg_temporal.training.settings import TrainSettings
 
 SHOWN_LEADS = ("II", "V1", "V5")
+DASHES = "<p>Dashed: two recurrent layers, or the wider trunk. Dotted: three.</p>"
 STYLE = (Path(__file__).parent / "page.css").read_text(encoding="utf-8")
 SCRIPT = (Path(__file__).parent / "page.js").read_text(encoding="utf-8")
 
@@ -117,7 +119,7 @@ def _comparison(table: pd.DataFrame, findings: Findings, rule: str) -> str:
         notes = {}
         for metric in METRICS:
             if found := cells.get((name, metric)):
-                notes[metric] = f"<small>{found['low']:.3f} – {found['high']:.3f}</small>"
+                notes[metric] = f"<small>{found['low']:.4f} – {found['high']:.4f}</small>"
                 spread = row.get(f"{metric}_std")
                 notes[metric] += "" if pd.isna(spread) else f"<small>seeds ± {spread:.4f}</small>"
         size = "" if pd.isna(row["parameters"]) else f"{row['parameters']:,}"
@@ -128,7 +130,7 @@ def _comparison(table: pd.DataFrame, findings: Findings, rule: str) -> str:
     return (
         f"<p>Decision rule {escape(rule)}; mean over seeds, below it the 95% interval of a bootstrap over the test "
         "records and the standard deviation over seeds. A click on a heading sorts. In bold the best "
-        "architecture; <em>nothing</em> and <em>always NORM</em> are constant predictions.</p>"
+        "architecture; <em>nothing</em> and <em>always …</em> are constant predictions.</p>"
         + _table("Test fold", ["architecture", *METRICS.values(), "parameters"], rows)
         + "<p>The seeds of each as an ensemble, whose logits are averaged:</p>"
         + _table("Ensembles", ["architecture", *METRICS.values()], ensembles)
@@ -174,7 +176,8 @@ def _cost(findings: Findings, score: pd.Series, compared: dict[str, Architecture
         front = pareto_front(spent, score[names])
         charts += f"<figure>{svg.scatter(marks, label, 'macro-AUPRC', front)}</figure>"
     return (
-        "<p>Nothing cheaper scores higher than what the dashed line joins. Point at a mark for its figures.</p>"
+        "<p>Nothing cheaper scores higher than what the dashed line joins. Point at a mark for its figures. Latency and "
+        "minutes are as they were measured, other work included.</p>"
         f'{_legend(compared)}<div class="charts">{charts}</div>'
     )
 
@@ -210,7 +213,7 @@ def _time(
 ) -> str:
     marks = [_row(name, findings.order.loc[name], _css(each)) for name, each in compared.items()]
     series = {
-        name: (_css(each), [(float(s), float(v)) for s, v in findings.context.loc[name].items()])  # type: ignore[arg-type]
+        name: (line_class(each), [(float(s), float(v)) for s, v in findings.context.loc[name].items()])  # type: ignore[arg-type]
         for name, each in compared.items()
     }
     seconds = [float(s) for s in findings.context.columns]  # type: ignore[arg-type]
@@ -218,20 +221,20 @@ def _time(
     return (
         f"<p>One frame of the trunk sees {reach:.2f} s of signal. Left: what a model loses when the frames come "
         f"in random order ({probes.permutations} orders, averaged). Right: the same models on the middle of each "
-        "record, and on all of it.</p>"
-        f'{_legend(compared)}<div class="charts"><figure>'
+        "record, and at 10 s on all of it, the mean over its pieces.</p>"
+        f'{_legend(compared)}{DASHES}<div class="charts"><figure>'
         f"{svg.forest(marks, 'change of macro-AUPRC with permuted frames')}</figure>"
         f"<figure>{svg.lines(series, 'seconds of signal', 'macro-AUPRC', x_ticks=seconds)}</figure></div>"
     )
 
 
 def _diagnoses(findings: Findings, results: Results, reference: str) -> str:
+    if findings.recurrent is None:
+        return f"<p>No recurrent architecture is compared with {escape(reference)}.</p>"
     positives = results.per_class.drop_duplicates("subclass").set_index("subclass")["positives"]
     rows = findings.classes[findings.classes["architecture"] == findings.recurrent].set_index("subclass")
-    marks = []
+    marks: list[svg.Mark] = []
     for name in positives.sort_values(ascending=False, kind="stable").index:
-        if name not in rows.index:
-            continue
         row = rows.loc[name]
         css = "lose" if row["high"] < 0 else "gain" if row["low"] > 0 else "even"
         marks.append(_row(f"{name} ({positives[name]})", row, css))
@@ -248,7 +251,7 @@ def _said(shown: Shown, classes: list[str], findings: Findings) -> str:
     return (
         f"<p>Of the test records that have the diagnosis of a row, how many are said to have that of a column, by "
         f"the ensemble of {escape(findings.verdict.least)}. Records have several diagnoses, so that off the "
-        f'diagonal stand errors and company.</p><figure class="one">{chart}</figure>'
+        f'diagonal stand errors and company. The fuller the colour, the more.</p><figure class="one">{chart}</figure>'
     )
 
 
@@ -258,7 +261,7 @@ def _calibration(findings: Findings) -> str:
         for (kind, (mean, share, _)), css in zip(findings.reliability.items(), ("even", "gain"), strict=True)
     }
     keys = '<p class="legend"><span class="even">as trained</span><span class="gain">calibrated</span></p>'
-    chart = svg.lines(series, "predicted probability", "share of positive decisions", diagonal=True)
+    chart = svg.lines(series, "predicted probability", "share of positive records", diagonal=True)
     return f'<p>{escape(findings.best)}, all classes pooled.</p>{keys}<figure class="one">{chart}</figure>'
 
 
@@ -267,11 +270,11 @@ def _training(results: Results, compared: dict[str, ArchitectureSettings]) -> st
     charts = ""
     for column, label in (("train_loss", "training loss"), ("macro_auprc", "macro-AUPRC, validation")):
         series = {
-            name: (_css(each), [(float(e), float(v)) for e, v in means.loc[name][column].items()])  # type: ignore[arg-type]
+            name: (line_class(each), [(float(e), float(v)) for e, v in means.loc[name][column].items()])  # type: ignore[arg-type]
             for name, each in compared.items()
         }
         charts += f"<figure>{svg.lines(series, 'epoch', label)}</figure>"
-    return f'{_legend(compared)}<div class="charts">{charts}</div>'
+    return f'{_legend(compared)}{DASHES}<div class="charts">{charts}</div>'
 
 
 def _examples(shown: Shown, rate: int) -> str:
@@ -307,16 +310,22 @@ def _methods(
     findings: Findings, about: Description, rule: str, settings: TrainSettings, bootstrap: BootstrapSettings
 ) -> str:
     trained = sorted({name for each in findings.cost["training_hardware"] for name in each})
+    beside = (
+        f" Beside the {len(about.classes)} subclasses a model learns {len(about.statements)} other SCP-ECG statements "
+        "of the training folds, whose outputs are then cut off."
+        if about.statements
+        else ""
+    )
     return (
         "<ul><li>One residual CNN is shared by all; recurrent layers stand on its frames, or none. Then mean and "
         "maximum over time, and a linear classifier.</li>"
         f"<li>Trained on random pieces of {settings.crop_seconds:g} s with binary cross-entropy, AdamW and a one-cycle "
-        "schedule; a record's prediction is the mean over half-overlapping pieces. The epoch is chosen on the "
-        "validation fold by macro-AUPRC.</li>"
-        f"<li>Rule {escape(rule)} was learned without the test fold, which takes no part in training, "
-        "selection, scaling or thresholds.</li>"
+        f"schedule; a record's prediction is the mean over half-overlapping pieces.{beside}</li>"
+        f"<li>Rule {escape(rule)} was learned without the test fold, which takes no part in training, scaling, "
+        "thresholds, or the choice of recipe, learning rates and rule. Which architecture is called the best, and which "
+        "enough, is found on it.</li>"
         f"<li>Intervals: paired bootstrap over the test records, {bootstrap.replicates:,} replicates, seeds averaged "
-        "within a replicate. They don't say how much another training would differ.</li>"
+        "within a replicate, bias-corrected. They don't say how much another training would differ.</li>"
         f"<li>Trained on {escape('; '.join(trained))}.</li></ul>"
         "<p>To reproduce it, check out the commit that holds this page, and run:</p>"
         "<pre><code>make setup &amp;&amp; source .venv/bin/activate\n"
@@ -332,6 +341,13 @@ def _row(name: str, row: Any, css: str) -> svg.Mark:
 
 def _css(settings: ArchitectureSettings) -> str:
     return "f-" + family(settings).lower().replace(" ", "-")
+
+
+def line_class(settings: ArchitectureSettings) -> str:
+    """Return the CSS classes of an architecture's line: its family, and its dashes within the family."""
+    layers = amount(settings)[0]
+    dashes = "dotted" if layers > 2 else "dashed" if layers == 2 or settings.widen != 1 else ""
+    return f"{_css(settings)} {dashes}".rstrip()
 
 
 def _legend(compared: dict[str, ArchitectureSettings]) -> str:

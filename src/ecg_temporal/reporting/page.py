@@ -2,7 +2,8 @@
 
 import pandas as pd
 
-from ecg_temporal.evaluation.settings import BootstrapSettings, ProbeSettings
+from ecg_temporal.evaluation.probe_settings import ProbeSettings
+from ecg_temporal.evaluation.settings import BootstrapSettings
 from ecg_temporal.evaluation.summary import THRESHOLDED
 from ecg_temporal.models.settings import ArchitectureSettings
 from ecg_temporal.reporting.findings import CANDIDATE, VERDICT_METRIC, Findings
@@ -27,6 +28,10 @@ RULE_METRICS = {
     "subset_accuracy": "subset accuracy ↑",
     "macro_f1": "macro-F1 ↑",
 }
+PAPER = (
+    " The paper's row is its abstract's; its layer sizes, loss, splits and thresholds are not known, so it "
+    "is no like-for-like comparison."
+)
 CALIBRATION = {"calibration_error": "calibration error ↓", "brier_score": "Brier score ↓"}
 
 
@@ -66,13 +71,10 @@ def comparison_page(
         "an interval that spans 0, the one with fewest recurrent layers, then directions, then parameters.",
         f"{about.dataset}, test fold: {records:,} records, {len(about.classes)} diagnostic subclasses. "
         f"Epochs: {settings.epochs}; seeds: {seeds} ({spread}). Decision rule: {rule}, learned on the "
-        "validation fold, where the epoch of each model was chosen, too, by macro-AUPRC.",
+        "validation fold.",
         markdown(table),
-        "In bold the best architecture. *nothing* and *always NORM* are constant predictions. The paper's "
-        "row is its abstract's; its layer sizes, loss, splits and thresholds are not known, so it is no "
-        "like-for-like comparison."
-        if (table["kind"] == "paper").any()
-        else "",
+        "In bold the best architecture. *nothing* and *always …* are constant predictions."
+        + (PAPER if (table["kind"] == "paper").any() else ""),
         _other_readings(models, findings),
         _rules(results, names, rule),
         _differences(findings, names, bootstrap),
@@ -82,7 +84,7 @@ def comparison_page(
         "in bold where they leave out 0 (not corrected for their number). A class that no record of a "
         "resample has is left out there; the last column says how often. The others: tables/classes.csv.\n\n"
         + class_table(findings.classes, results.per_class, bootstrap.reference, findings.recurrent)
-        if findings.recurrent != bootstrap.reference
+        if findings.recurrent
         else "",
         _cost(findings, models),
         _gaps(findings),
@@ -125,8 +127,8 @@ def _rules(results: Results, names: list[str], rule: str) -> str:
             "cross-validated in five parts, which is what the choice may look at, the best by mean rank in "
             f"the paper's three thresholded figures is **{' and '.join(first)}**:",
             figure_table(validation, "rule", RULE_METRICS | {"rank": "mean rank of the first three ↓"}),
-            "On the test fold, with the calibration of the probabilities behind the decisions (classwise "
-            "expected calibration error in 15 bins, and Brier score):",
+            "On the test fold, with the calibration of the probabilities that are given beside the decisions "
+            "(classwise expected calibration error in 15 bins, and Brier score):",
             figure_table(test, "rule", RULE_METRICS | CALIBRATION),
         ]
     )
@@ -136,9 +138,10 @@ def _differences(findings: Findings, names: list[str], bootstrap: BootstrapSetti
     parts = [
         f"## Differences from {bootstrap.reference}",
         "With 95% intervals of a paired bootstrap over the test records "
-        f"({bootstrap.replicates:,} replicates, seeds averaged within a replicate); in bold where Holm's "
-        "correction over the architectures leaves p < 0.05. They say how far the test fold can be trusted, "
-        "not how much another training would differ: that is the standard deviation over seeds above. "
+        f"({bootstrap.replicates:,} replicates, seeds averaged within a replicate, bias-corrected); in bold "
+        "where Holm's correction over the compared architectures leaves p < 0.05. They say how far the test "
+        "fold can be trusted, not how much another training would differ: that is the standard deviation "
+        "over seeds above. "
         "Classes with fewer than ten positive test records move macro-AUPRC by hundredths; the second column "
         "leaves them out.",
         differences(findings.from_reference, names),
@@ -171,7 +174,8 @@ def _time(findings: Findings, names: list[str], probes: ProbeSettings, rate: int
             f"are put into random order before the recurrent layers ({probes.permutations} orders, averaged; "
             "95% intervals of the paired bootstrap). Without recurrence nothing can change.",
             aligned(rows, text_columns=1),
-            "**Context.** macro-AUPRC of the same models on the middle of each record, and on all of it:",
+            "**Context.** macro-AUPRC of the same models on the middle of each record; at 10 s on all of it, "
+            "the mean over its pieces:",
             figure_table(context, columns=lengths),
         ]
     )
@@ -207,9 +211,9 @@ def _cost(findings: Findings, models: pd.DataFrame) -> str:
     return "\n\n".join(
         [
             "## What it costs",
-            f"Trained on {'; '.join(trained)} (minutes a seed, as they were, other work on the machine "
-            f"included). Latency of one record of ten seconds on {'; '.join(measured)}, and what one "
-            "training step adds to the memory, in fp32.",
+            f"Trained on {'; '.join(trained)}. Latency and multiply-accumulates of one record of ten "
+            f"seconds, in pieces, on {'; '.join(measured)}, and what one training step adds to the memory, "
+            "in fp32. Minutes and latency are as they were measured, other work included.",
             aligned(rows, text_columns=1),
         ]
     )

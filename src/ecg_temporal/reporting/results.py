@@ -1,6 +1,7 @@
 """All results of a comparison, read from metrics/ and probes/ in the order of params.yaml."""
 
 import json
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,12 +49,17 @@ def read_results(metrics: Path, names: list[str]) -> Results:
         try:
             headline[name] = json.loads((metrics / f"{name}.json").read_text(encoding="utf-8"))
             for kind, parts in tables.items():
-                table = pd.read_csv(metrics / kind / f"{name}.csv", keep_default_na=False, na_values=[""])
+                table = read_csv(metrics / kind / f"{name}.csv")
                 parts.append(table.assign(architecture=name))
         except (OSError, ValueError) as error:
             raise ValueError(f"no results of {name!r} ({error}); run `dvc repro`") from None
     frame = pd.DataFrame.from_dict(headline, orient="index").astype(float).rename_axis("architecture")
     return Results(frame, **{kind: pd.concat(parts, ignore_index=True) for kind, parts in tables.items()})
+
+
+def read_csv(path: Path) -> pd.DataFrame:
+    """Read one of the metrics' tables; a subclass stays the text that it is, such as NA or 01."""
+    return pd.read_csv(path, dtype={"subclass": str}, keep_default_na=False, na_values=[""])
 
 
 def read_probes(folder: Path, names: list[str]) -> Probes:
@@ -69,6 +75,6 @@ def read_probes(folder: Path, names: list[str]) -> Probes:
             with np.load(folder / name / "logits.npz") as arrays:
                 probes.order[name], probes.context[name] = arrays["order"], arrays["context"]
             probes.cost[name] = json.loads((folder / name / "cost.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise ValueError(f"no probes of {name!r} ({error}); run `dvc repro`") from None
     return probes

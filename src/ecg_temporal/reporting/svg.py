@@ -23,7 +23,7 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True)
 class Mark:
-    """A point: where, whose (its family is its CSS class), what a reader is told, and its interval in y."""
+    """A point, whose it is (its family is its CSS class), and its interval: of y, in a forest plot of x."""
 
     x: float
     y: float

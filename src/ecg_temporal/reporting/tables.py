@@ -130,19 +130,12 @@ def sentence(verdict: Verdict, values: pd.Series, architectures: dict[str, Archi
     """Return the verdict in one sentence, in Markdown; `values` are those of its metric by name."""
     metric = METRICS[verdict.metric].split()[0]
     winner = f"{verdict.best} ({describe(architectures[verdict.best])})"
-    if amount(architectures[verdict.best])[0] == 0:
-        return (
-            f"**No recurrent layer is needed**: the best {metric}, {values[verdict.best]:.4f}, is that of "
-            f"{winner}."
-        )
-    if verdict.least == verdict.best:
-        return (
-            f"**{winner} is the least that is enough**: it has the best {metric}, "
-            f"{values[verdict.best]:.4f}, and all with less temporal modelling are measurably worse."
-        )
     least = architectures[verdict.least]
     layers, _ = amount(least)
     what = "No recurrent layer is needed" if layers == 0 else f"{describe(least)} is enough"
+    if verdict.least == verdict.best:
+        worse = ", and all with less temporal modelling are measurably worse" if layers else ""
+        return f"**{what}**: the best {metric}, {values[verdict.best]:.4f}, is that of {winner}{worse}."
     return (
         f"**{what}**: {verdict.least} has a {metric} of {values[verdict.least]:.4f}, the best, {winner}, "
         f"{values[verdict.best]:.4f}; the 95% interval of the difference, {verdict.difference:+.4f} "

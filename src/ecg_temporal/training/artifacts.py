@@ -35,9 +35,9 @@ class ModelSpec:
     trunk: TrunkSettings
     architecture: ArchitectureSettings
 
-    def build(self) -> ECGClassifier:
-        """Return the model with fresh weights."""
-        return ECGClassifier(len(self.leads), len(self.classes), self.trunk, self.architecture)
+    def build(self, statements: int = 0) -> ECGClassifier:
+        """Return the model with fresh weights, in training with outputs for that many `statements` beside."""
+        return ECGClassifier(len(self.leads), len(self.classes) + statements, self.trunk, self.architecture)
 
 
 def write_model(

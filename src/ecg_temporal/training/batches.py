@@ -44,7 +44,8 @@ class Batches:
                 "change train.batch_size or the number of processes"
             )
         device = hardware.device
-        self.labels = torch.from_numpy(split.labels).float().to(device)
+        targets = np.concatenate([split.labels, split.statements], axis=1)
+        self.targets = torch.from_numpy(targets).float().to(device)
         self._array = split.signals
         self._on_device = (
             torch.from_numpy(np.array(split.signals)).to(device) if device.type == "cuda" else None
@@ -53,8 +54,9 @@ class Batches:
     def shuffled(self, seed: int, epoch: int, samples: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield this process's share of the full batches of an epoch, of each record a random piece.
 
-        Order and pieces depend on `seed` and `epoch` alone. Signals are int16 [share, leads, samples], labels
-        float32 [share, classes]. The records left over when no full batch remains sit this epoch out.
+        Order and pieces depend on `seed` and `epoch` alone. Signals are int16 [share, leads, samples],
+        targets float32 [share, classes + statements], the classes first. The records left over when no full
+        batch remains sit this epoch out.
         """
         rng = np.random.default_rng([seed, epoch])
         order = rng.permutation(self.records)
@@ -64,10 +66,14 @@ class Batches:
             starts = rng.integers(0, self.samples - samples, self.batch_size, endpoint=True)
             yield self._pieces(rows[share], starts[share], samples)
 
-    def ordered(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield every record once, in the order of the split; the last batch may be smaller."""
+    def ordered(self) -> Iterator[Tensor]:
+        """Yield every record's signals once, in the order of the split; the last batch may be smaller."""
         for start in range(0, self.records, self.batch_size):
-            yield self._take(np.arange(start, min(start + self.batch_size, self.records)))
+            rows = slice(start, start + self.batch_size)
+            if self._on_device is not None:
+                yield self._on_device[rows]
+            else:
+                yield torch.from_numpy(np.array(self._array[rows]))
 
     @property
     def samples(self) -> int:
@@ -92,10 +98,4 @@ class Batches:
         else:
             each = [self._array[row, :, k : k + samples] for row, k in zip(rows, starts, strict=True)]
             pieces = torch.from_numpy(np.stack(each))
-        return pieces, self.labels[index]
-
-    def _take(self, rows: NDArray[np.intp]) -> tuple[Tensor, Tensor]:
-        index = torch.from_numpy(rows).to(self.hardware.device)
-        if self._on_device is not None:
-            return self._on_device[index], self.labels[index]
-        return torch.from_numpy(self._array[rows]), self.labels[index]
+        return pieces, self.targets[index]

@@ -1,13 +1,15 @@
 """The state after the last finished epoch, so that a training that was killed goes on from there.
 
 Checkpoints lie in .dvc/tmp/checkpoints of the main repository, named by a hash of all that determines the
-run: a run with other params, other data or other code never sees them, one inside `dvc exp run --temp` does.
+run: a run with other params, other data or another model, loop or metric never sees them, one inside
+`dvc exp run --temp` does.
 """
 
 import hashlib
 import io
 import json
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -47,5 +49,7 @@ def load(path: Path, device: torch.device) -> dict[str, Any] | None:
 def remove_old(path: Path, days: float = 30) -> None:
     """Remove the checkpoints beside `path` that no training has touched for `days`."""
     for other in path.parent.glob("*.pt"):
-        if other != path and time.time() - other.stat().st_mtime > days * 86_400:
-            other.unlink(missing_ok=True)
+        # Another training may remove the same file at the same time.
+        with suppress(FileNotFoundError):
+            if other != path and time.time() - other.stat().st_mtime > days * 86_400:
+                other.unlink()

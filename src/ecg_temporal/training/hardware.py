@@ -31,7 +31,8 @@ class Hardware:
             name = str(torch.cuda.get_device_name(self.device))
         else:
             cpu = torch.cpu.get_capabilities().get("cpu_name") or platform.machine()
-            name = f"{cpu}, {torch.get_num_threads()} threads"
+            threads = torch.get_num_threads()
+            name = f"{cpu}, {threads} thread{'s' if threads > 1 else ''}"
         return name if self.processes == 1 else f"{self.processes} × {name}"
 
     @contextmanager

@@ -1,6 +1,5 @@
 """The training loop."""
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,9 +19,6 @@ from ecg_temporal.training.distributed import mean_over_processes, parallel
 from ecg_temporal.training.hardware import Hardware
 from ecg_temporal.training.settings import TrainSettings
 
-SELECTION_METRIC = "macro_auprc"
-"""Of the epochs, the one with the largest value of this on the validation fold is kept."""
-
 
 def train(
     model: nn.Module,
@@ -35,7 +31,10 @@ def train(
     on_epoch: Callable[[dict[str, float], dict[str, Any]], None],
     resume: dict[str, Any] | None = None,
 ) -> tuple[dict[str, Tensor], list[dict[str, float]]]:
-    """Train `model` and return the weights of its best epoch, with the history of all epochs.
+    """Train `model` and return its weights after the last epoch, with the history of all epochs.
+
+    Beside the classes the model learns the statements that tell more than they do; its outputs for these are
+    cut off at the end.
 
     An epoch's order, pieces and dropout depend on `seed` and its number alone, so that a run which was killed
     and goes on from its checkpoint ends with the same weights (bit for bit on a CPU) as one that was not.
@@ -43,7 +42,8 @@ def train(
     Parameters
     ----------
     model : nn.Module
-        From signals [batch, leads, samples] to logits [batch, classes]; on `hardware.device`.
+        From signals [batch, leads, samples] to logits [batch, classes + statements], the last of its layers
+        being `linear`; on `hardware.device`.
     train_split, validation_split : Split
     settings : TrainSettings
     learning_rate : float
@@ -59,16 +59,16 @@ def train(
     Returns
     -------
     weights : dict of str to Tensor
-        On the CPU; empty but in the main process.
+        On the CPU, of a model of the classes alone; empty but in the main process.
     history : list of dict
-        Empty but in the main process. Per epoch: epoch (from 1), learning_rate, train_loss,
-        validation_loss, the metrics of `multilabel_metrics` on the validation fold, seconds and
-        records_per_second.
+        Empty but in the main process. Per epoch: epoch (from 1), learning_rate, train_loss and
+        validation_loss (of the classes), the metrics of `multilabel_metrics` on the validation fold, seconds
+        and records_per_second.
 
     Raises
     ------
     FloatingPointError
-        The loss is not finite; the message says where.
+        The loss, or a weight, is not finite; the message says where.
 
     """
     batches = Batches(train_split, settings.batch_size, hardware)
@@ -80,14 +80,16 @@ def train(
     )
     # OneCycleLR raises when it steps past the end, and the last step is followed by a scheduler step.
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, total_steps=total_steps + 1)
+    classes, statements = len(train_split.description.classes), len(train_split.description.statements)
+    weight = torch.full((classes + statements,), 1 / classes, device=hardware.device)
+    weight[classes:] = settings.statement_weight / max(1, statements)
     history: list[dict[str, float]] = []
-    best: dict[str, Tensor] = {}
 
     if resume is not None:
         model.load_state_dict(resume["model"])
         optimizer.load_state_dict(resume["optimizer"])
         schedule.load_state_dict(resume["schedule"])
-        history, best = list(resume["history"]), resume["best"]
+        history = list(resume["history"])
 
     net = parallel(model, hardware)
     finished = len(history)
@@ -103,46 +105,47 @@ def train(
             start = time.perf_counter()
             model.train()
             losses = torch.zeros(batches.steps, device=hardware.device)
-            for step, (signals, labels) in enumerate(batches.shuffled(seed, epoch, samples)):
+            for step, (signals, targets) in enumerate(batches.shuffled(seed, epoch, samples)):
                 with hardware.autocast():
                     logits = net(signals)
-                loss = F.binary_cross_entropy_with_logits(logits.float(), labels)
+                each = F.binary_cross_entropy_with_logits(logits.float(), targets, reduction="none")
+                loss = (each @ weight).mean()
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()  # type: ignore[no-untyped-call]
                 nn.utils.clip_grad_norm_(model.parameters(), settings.gradient_clip)
                 optimizer.step()
                 rate = float(schedule.get_last_lr()[0])
                 schedule.step()
-                losses[step] = loss.detach()
+                losses[step] = each[:, :classes].detach().mean()
                 progress.update()
             # On the CPU waits for the device, so that the time is the epoch's.
             values = mean_over_processes(losses, hardware).cpu().numpy()
             seconds = time.perf_counter() - start
-            _refuse_divergence(values, epoch, rate)
+            _refuse_divergence(values, model, epoch, rate)
 
             if not hardware.is_main:
                 continue
             row = {"epoch": epoch, "learning_rate": rate, "train_loss": float(values.mean())}
             row |= evaluate(model, validation, validation_split, samples)
             row |= {"seconds": seconds, "records_per_second": batches.steps * batches.batch_size / seconds}
-            if all(row[SELECTION_METRIC] > past[SELECTION_METRIC] for past in history):
-                best = {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
             history.append(row)
-            progress.set_postfix(loss=f"{row['train_loss']:.4f}", auprc=f"{row[SELECTION_METRIC]:.4f}")
+            progress.set_postfix(loss=f"{row['train_loss']:.4f}", auprc=f"{row['macro_auprc']:.4f}")
             state = {
                 "model": model.state_dict(),
                 "optimizer": optimizer.state_dict(),
                 "schedule": schedule.state_dict(),
                 "history": history,
-                "best": best,
             }
             on_epoch(row, state)
-    return best, history
+    weights = {name: value.detach().cpu() for name, value in model.state_dict().items()}
+    for name in ("linear.weight", "linear.bias"):
+        weights[name] = weights[name][:classes].clone()
+    return (weights, history) if hardware.is_main else ({}, [])
 
 
 def evaluate(model: nn.Module, batches: Batches, split: Split, samples: int) -> dict[str, float]:
     """Return validation_loss and the metrics of `multilabel_metrics` on `split`."""
-    logits = predict_logits(model, batches, samples)
+    logits = predict_logits(model, batches, samples)[:, : split.labels.shape[1]]
     labels = torch.from_numpy(split.labels).float()
     loss = F.binary_cross_entropy_with_logits(torch.from_numpy(logits), labels)
     probabilities = 1 / (1 + np.exp(-logits.astype(np.float64)))
@@ -154,17 +157,23 @@ def predict_logits(model: nn.Module, batches: Batches, samples: int) -> NDArray[
     """Return the logits of every record in order, float32 [records, classes]: the mean over its `pieces`."""
     model.eval()
     chunks = []
-    for signals, _ in batches.ordered():
+    for signals in batches.ordered():
         with batches.hardware.autocast():
             logits = torch.stack([model(piece).float() for piece in pieces(signals, samples)])
         chunks.append(logits.mean(dim=0).cpu())
     return torch.cat(chunks).numpy()
 
 
-def _refuse_divergence(losses: NDArray[np.floating[Any]], epoch: int, rate: float) -> None:
-    if not math.isfinite(losses.sum()):
-        step = int(np.argmin(np.isfinite(losses)))
-        raise FloatingPointError(
-            f"the loss is {losses[step]} in epoch {epoch}, step {step + 1} of {len(losses)}, learning rate "
-            f"about {rate:.2e}: lower learning_rate or gradient_clip; the last checkpoint is kept"
-        )
+def _refuse_divergence(losses: NDArray[np.floating[Any]], model: nn.Module, epoch: int, rate: float) -> None:
+    finite = np.isfinite(losses)
+    if not finite.all():
+        step = int(finite.argmin())
+        what = f"the loss is {losses[step]} in epoch {epoch}, step {step + 1} of {len(losses)}"
+    elif not all(bool(weights.isfinite().all()) for weights in model.parameters()):
+        what = f"a weight is not finite after the last step of epoch {epoch}"
+    else:
+        return
+    raise FloatingPointError(
+        f"{what}, learning rate about {rate:.2e}: lower learning_rate or gradient_clip; the last checkpoint "
+        "is kept"
+    )

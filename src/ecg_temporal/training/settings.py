@@ -19,13 +19,15 @@ Seed = Annotated[int, Field(ge=0, lt=2**32)]
 class TrainSettings(Settings):
     """One-cycle AdamW. `batch_size` records a step, of each a random piece of `crop_seconds`.
 
-    `gradient_clip` is the largest global L2 norm of the gradient.
+    `gradient_clip` is the largest global L2 norm of the gradient. `statement_weight` is how much the mean
+    loss of the statements that tell more than the classes counts beside that of the classes.
     """
 
     epochs: Annotated[int, Field(ge=1, le=10_000)]
     seeds: Annotated[list[Seed], Field(min_length=1), AfterValidator(_distinct)]
     batch_size: Annotated[int, Field(ge=2, le=65_536)]
     crop_seconds: Annotated[float, Field(ge=0.5, le=10)]
+    statement_weight: Annotated[float, Field(ge=0)]
     weight_decay: Annotated[float, Field(ge=0)]
     gradient_clip: Annotated[float, Field(gt=0)]
     device: Literal["auto", "cpu", "cuda"]
