@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 DONE := $(VENV)/.installed
-DEMO_SIZE ?= -S synthetic.records=1200 -S train.epochs=8 -S 'train.seeds=[0]' -S train.batch_size=32 \
+DEMO_SIZE ?= -S synthetic.records=1000 -S train.epochs=5 -S 'train.seeds=[0]' -S train.batch_size=32 \
 	-S 'trunk.channels=[16,32,64]'
 
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
@@ -39,8 +39,9 @@ demo: setup
 	@echo 'The runs in the browser: $(VENV)/bin/mlflow ui --backend-store-uri sqlite:///mlflow.db'
 	@echo 'The experiment: $(VENV)/bin/dvc exp show, $(VENV)/bin/dvc exp remove demo.'
 
+# As many at a time as there are cores, with one thread each: PyTorch's threads wait busily for a core.
 test: setup
-	pytest
+	OMP_NUM_THREADS=1 pytest --numprocesses=auto --dist=loadscope --no-loadscope-reorder
 
 # Needs data/processed (dvc repro preprocess); give it the machine for itself, for half an hour.
 bench: setup

@@ -42,6 +42,11 @@ TRAINING = TrainSettings(
 )
 
 
+def pytest_collection_modifyitems(items):
+    """Put the slow ones first, so that of several processes none is left with a slow one at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("pipeline") is None)
+
+
 @pytest.fixture(scope="session")
 def ptbxl_tree(tmp_path_factory):
     """The real PTB-XL, or its first 300 ids: a tree as PhysioNet lays it out."""

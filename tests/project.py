@@ -36,6 +36,7 @@ class Project:
         params["synthetic"]["records"] = 300
         params["trunk"]["channels"] = [8, 8]
         params["train"] |= {"epochs": 1, "seeds": [0], "batch_size": 64, "device": "cpu", **train}
+        params["bootstrap"]["replicates"] = 100
         params["architectures"] = {n: params["architectures"][n] for n in ("cnn", "cnn_bilstm")}
         self.write_params(params)
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("DVC_", "MLFLOW_", "GIT_"))}

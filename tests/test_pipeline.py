@@ -10,7 +10,6 @@ import yaml
 from closure import ROOT, import_closure, with_whole_folders
 from ecg_temporal.evaluation.predictions import Predictions, read_predictions, write_predictions
 from project import Project
-from ptbxl.test_own import write_own
 
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 BODIES = {name: stage.get("do", stage) for name, stage in STAGES.items()}
@@ -226,19 +225,3 @@ def test_plots_can_be_shown(project):
     project("dvc plots show -o page")
     page = (project.folder / "page/index.html").read_text()
     assert "macro_auprc" in page and "average_precision" in page and "learning_curves.png" in page
-
-
-@pytest.mark.pipeline
-def test_the_dag_runs_on_own_records(tmp_path, rng):
-    write_own(tmp_path / "records", rng, records=80)
-    (tmp_path / "project").mkdir()
-    project = Project(tmp_path / "project")
-    params = project.params()
-    params["dataset"] = "own"
-    project.write_params(params)
-    assert "set OWN_DIR" in project("dvc repro", ok=False)
-    project.environment["OWN_DIR"] = str(tmp_path / "records")
-    project("dvc repro")
-    page = (project.folder / "reports/comparison.md").read_text()
-    assert "own records" in page and "arXiv" not in page and "SYNTHETIC" not in page
-    assert "PTB-XL was recorded" not in (project.folder / "MODEL_CARD.md").read_text()

@@ -27,7 +27,7 @@ def project(tmp_path, splits):
     params["trunk"] |= {"channels": [8, 16], "dropout": 0.0}
     params["train"] |= {"epochs": 3, "batch_size": 32, "device": "cpu", "precision": "fp32"}
     # Adam amplifies rounding: at 2e-3, one process differs by 3e-5 between one thread and two.
-    params["architectures"]["cnn_bigru"]["learning_rate"] = 2e-4
+    params["architectures"]["cnn_bigru"]["learning_rate"] = 1e-4
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
     for name, split in splits.items():
         folder = tmp_path / "data" / "processed" / name
