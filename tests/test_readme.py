@@ -53,6 +53,20 @@ COMMANDS += re.findall(r"`((?:dvc|ecg-temporal) (?:register|export|checkout)[^`]
 SCRIPT = "\n".join(re.findall(r"^    ((?:from|predictor|probabilities).*)$", README, re.MULTILINE))
 
 
+def ask_mlflow(project, command, post):
+    """Start the UI or the model's server that `command` starts, and ask it once, the model by `post`."""
+    arguments = shlex.split(re.sub(r"--(host|port) \S+", "", command))[1:]
+    with mlflow_on_loopback(project.folder, *arguments, **project.environment) as (uri, _):
+        if "serve" not in arguments:
+            assert b"MLflow" in urllib.request.urlopen(uri, timeout=30).read()
+            return
+        signals = json.dumps({"inputs": np.zeros((1, 12, 1000)).tolist()})
+        (project.folder / "request.json").write_text(signals)
+        post = post.replace("127.0.0.1:5001", uri)
+        said = project(re.sub(r"-d .*", "-d @request.json --silent --show-error", post))
+        assert '"predictions"' in said
+
+
 @pytest.mark.pipeline
 def test_every_command_runs_as_the_readme_gives_it(tmp_path, rng):
     project = Project(tmp_path / "project")
@@ -77,25 +91,14 @@ def test_every_command_runs_as_the_readme_gives_it(tmp_path, rng):
     assert len(commands) > 25
     # What is registered can be served: in the README the prose names it before the code does.
     commands.sort(key=lambda command: command.startswith(("mlflow", "curl")))
-    serve = None
+    assert any(command.startswith("mlflow models serve") for command in commands)
     for given in commands:
         command = re.sub("|".join(map(re.escape, here)), lambda found: here[found[0]], given)
         if command.startswith("export "):
             name, _, value = command.removeprefix("export ").partition("=")
             project.environment[name] = value
         elif command.startswith("mlflow"):
-            arguments = shlex.split(re.sub(r"--(host|port) \S+", "", command))[1:]
-            with mlflow_on_loopback(project.folder, *arguments, **project.environment) as (uri, _):
-                if "serve" in arguments:
-                    serve = command
-                    post = next(c for c in commands if c.startswith("curl"))
-                    signals = json.dumps({"inputs": np.zeros((1, 12, 1000)).tolist()})
-                    (project.folder / "request.json").write_text(signals)
-                    post = post.replace("127.0.0.1:5001", uri)
-                    said = project(re.sub(r"-d .*", "-d @request.json --silent --show-error", post))
-                    assert '"predictions"' in said
-                else:
-                    assert b"MLflow" in urllib.request.urlopen(uri, timeout=30).read()
+            ask_mlflow(project, command, post=next(c for c in commands if c.startswith("curl")))
         elif not command.startswith("curl"):
             if command.startswith("dvc exp run") and "--" not in command:
                 project(back)
@@ -110,7 +113,6 @@ def test_every_command_runs_as_the_readme_gives_it(tmp_path, rng):
             if command == "dvc queue start":
                 project("while dvc queue status | grep -qE 'Running|Queued'; do sleep 1; done")
                 assert "Failed" not in project("dvc queue status")
-    assert serve
     made = ("found.json", "drawn", "why.png", "order.png", "model.onnx")
     assert [name for name in made if not (project.folder / name).exists()] == []
     begin = f"from pathlib import Path\npaths = [Path({str(record)!r})]\n"

@@ -49,7 +49,7 @@ def outputs(folder):
 def undisturbed(tmp_path_factory):
     project = Project(tmp_path_factory.mktemp("undisturbed"), epochs=EPOCHS)
     project.environment["OMP_NUM_THREADS"] = "1"
-    project("dvc repro")
+    project("dvc repro && git add -A && git commit -qm results")
     return project
 
 
@@ -62,8 +62,11 @@ OUTS = {
 }
 """A stage → what to remove so that it runs again, and about how many seconds it takes."""
 
-REMEDIES = {"dvc.lock": "git checkout -q dvc.lock", "rwlock": "rm .dvc/tmp/rwlock"}
-"""A file that DVC writes in place → what docs/reliability.md says to do where a kill left half of it."""
+REMEDIES = {
+    "dvc.lock' (is invalid|validation failed)": "git checkout -q dvc.lock",
+    "Unable to read RWLock-file": "rm .dvc/tmp/rwlock",
+}
+"""What DVC says where a kill left half of a file that it writes in place → docs/reliability.md's remedy."""
 
 
 def repro_after_a_kill(project, at_stage=None, seconds=0.0, with_signal=signal.SIGKILL):
@@ -88,7 +91,7 @@ def repro_after_a_kill(project, at_stage=None, seconds=0.0, with_signal=signal.S
                 killed = True
         if killed or process.wait() == 0:
             break
-        remedies = [do for file, do in REMEDIES.items() if re.search(rf"^ERROR: .*{file}", said, re.M)]
+        remedies = [remedy for complaint, remedy in REMEDIES.items() if re.search(complaint, said)]
         assert attempt == 1 and remedies, said
         project(remedies[0])
     process.wait()
@@ -112,6 +115,16 @@ def test_killed_at_random_moments_it_ends_as_if_it_had_not_been(undisturbed, tmp
     for run_id in project.runs().query("status == 'FINISHED'")["run_id"]:
         history = mlflow.MlflowClient().get_metric_history(run_id, "train_loss")
         assert sorted(metric.step for metric in history) == list(range(1, EPOCHS + 1))
+
+
+@pytest.mark.pipeline
+@pytest.mark.parametrize("name", ["dvc.lock", ".dvc/tmp/rwlock"])
+def test_half_of_a_file_of_dvc_itself_has_a_remedy(undisturbed, name):
+    path = undisturbed.folder / name
+    path.write_text((path.read_text() * 3)[:40])
+    undisturbed("dvc repro", ok=False)
+    repro_after_a_kill(undisturbed)
+    assert undisturbed("git status --porcelain") == ""
 
 
 @pytest.mark.pipeline
