@@ -41,7 +41,7 @@ demo: setup
 
 # As many at a time as there are cores, with one thread each: PyTorch's threads wait busily for a core.
 test: setup
-	OMP_NUM_THREADS=1 pytest --numprocesses=auto --dist=loadscope --no-loadscope-reorder
+	OMP_NUM_THREADS=1 pytest --numprocesses=auto --dist=loadscope --no-loadscope-reorder --max-worker-restart=0
 
 # Needs data/processed (dvc repro preprocess); give it the machine for itself, for half an hour.
 bench: setup
