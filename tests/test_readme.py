@@ -50,7 +50,7 @@ COMMANDS = re.findall(
     r"^    ((?:export|dvc|ecg-temporal|mlflow|curl|pip|make) .+?)(?: +# .*)?$", README, re.M
 )
 COMMANDS += re.findall(r"`((?:dvc|ecg-temporal) (?:register|export|checkout)[^`]*)`", README)
-SCRIPT = "\n".join(re.findall(r"^    ((?:from|predictor|probabilities).*)$", README, re.MULTILINE))
+SCRIPT = "\n".join(re.findall(r"^    ((?:from|paths|predictor|probabilities).*)$", README, re.MULTILINE))
 
 
 def ask_mlflow(project, command, post):
@@ -79,7 +79,8 @@ def test_every_command_runs_as_the_readme_gives_it(tmp_path, rng):
     record = tmp_path / "clinic/clinic/ecg_000"
     assert "set OWN_DIR" in project("dvc exp run --temp -S dataset=own", ok=False)
     here = {
-        "OWN_DIR=/data/clinic": f"OWN_DIR={tmp_path / 'clinic'}",
+        "/data/clinic": str(tmp_path / "clinic"),
+        "$PWD": str(tmp_path / "project"),
         "/shared/ecg-temporal": str(tmp_path / "remote"),
         "RECORD FOLDER …": f"{record} {record.parent}",
         "RECORD": str(record),
@@ -115,6 +116,6 @@ def test_every_command_runs_as_the_readme_gives_it(tmp_path, rng):
                 assert "Failed" not in project("dvc queue status")
     made = ("found.json", "drawn", "why.png", "order.png", "model.onnx")
     assert [name for name in made if not (project.folder / name).exists()] == []
-    begin = f"from pathlib import Path\npaths = [Path({str(record)!r})]\n"
-    (project.folder / "use.py").write_text(f"{begin}{SCRIPT}\nassert decisions.shape == (1, 23)\n")
+    script = SCRIPT.replace("/data/clinic", here["/data/clinic"])
+    (project.folder / "use.py").write_text(f"{script}\nassert decisions.shape == (80, 23)\n")
     project(f"PYTHONPATH=src {sys.executable} use.py")

@@ -4,7 +4,11 @@ import argparse
 import csv
 import io
 import json
+import os
+import signal
 import sys
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,30 +28,33 @@ def main(arguments: list[str] | None = None) -> None:
         help="diagnostic subclasses of WFDB records",
         description="Probability (calibrated, except under the rule half) and decision for each diagnostic "
         "subclass of WFDB records (.dat, or .mat as in the PhysioNet/CinC Challenge), of any sampling rate, "
-        "gain, unit, lead order and length. Not a medical device.",
+        "gain, unit and lead order, a second or longer; the models learned from ten. A rule may decide on "
+        "whole sets, where a likely subclass may be out and a less likely one in. Not a medical device.",
     )
     predict.add_argument(
         "records", nargs="+", type=Path, metavar="RECORD", help="a record or a folder of them"
     )
-    predict.add_argument("--out", type=_table, metavar="FILE", help=".csv or .json; by default CSV to stdout")
+    predict.add_argument(
+        "--out", type=_file(".csv", ".json"), metavar="FILE", help=".csv or .json; by default CSV to stdout"
+    )
     predict.add_argument("--plot", type=Path, metavar="FOLDER", help="draw each record on ECG paper there")
     predict.add_argument("--skip-bad", action="store_true", help="go on after a record that can't be used")
     explain = commands.add_parser(
         "explain",
         help="which seconds and leads a finding rests on",
-        description="Draw a record with what speaks for (orange) and against (violet) a diagnostic subclass, "
-        "by hiding a fifth of a second of one lead at a time.",
+        description="Draw the first ten seconds of a record with what speaks for (orange) and against "
+        "(violet) a diagnostic subclass, by hiding a fifth of a second of one lead at a time.",
     )
     explain.add_argument("record", type=Path, metavar="RECORD")
     explain.add_argument("subclass", help="such as IMI")
-    explain.add_argument("--out", type=Path, metavar="FILE.png", required=True)
+    explain.add_argument("--out", type=_file(".png"), metavar="FILE.png", required=True)
     explain.add_argument(
         "--order", action="store_true", help="only what the recurrent layers take from the order of frames"
     )
     export = commands.add_parser(
         "export", help="a model as an ONNX file", description="Write the seeds' ensemble as an ONNX file."
     )
-    export.add_argument("out", type=Path, metavar="FILE.onnx")
+    export.add_argument("out", type=_file(".onnx"), metavar="FILE.onnx")
     register = commands.add_parser(
         "register",
         help="the winner and the best in MLflow's model registry",
@@ -59,10 +66,16 @@ def main(arguments: list[str] | None = None) -> None:
     for command in (predict, explain, export, register):
         command.add_argument("--rule", choices=RULES, help="default: decision.rule of params.yaml")
     options = parser.parse_args(arguments)
+    if arguments is None and options.command != "register":
+        # A program of its own: Ctrl-C ends it, also where a library would swallow it.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         options.rule = options.rule or section(read_params(), "decision", DecisionSettings).rule
         run = {"predict": _predict, "explain": _explain, "export": _export, "register": _register}
         run[options.command](options)
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever reads has enough, as `head`; nor may Python's own flush at exit fail
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (ValueError, RuntimeError, OSError) as error:
         sys.exit(f"ecg-temporal {options.command}: {error}")
 
@@ -75,6 +88,8 @@ def _predict(options: argparse.Namespace) -> None:
     from ecg_temporal.ptbxl.waveforms import RecordError
     from ecg_temporal.training.hardware import choose_hardware
 
+    for folder in filter(None, (options.out and options.out.parent, options.plot)):
+        _refuse_unwritable(folder)
     paths = find_records(options.records)
     predictor = load_predictor(
         options.model or winners()["winner"], options.rule, choose_hardware("auto", "fp32")
@@ -87,14 +102,15 @@ def _predict(options: argparse.Namespace) -> None:
             if not options.skip_bad:
                 raise
             print(f"left out: {error}", file=sys.stderr)
+    if not records:
+        raise ValueError("no record is left")
     progress = tqdm(records, unit="record", desc="predicting", disable=len(records) < 100)
     probabilities, decisions = predictor.predict(ecg.signals for ecg in progress)
 
     classes = predictor.spec.classes
     rows: list[dict[str, Any]] = []
     made_of_each = list(zip(records, probabilities, decisions, strict=True))
-    few = not options.plot or len(records) < 10
-    for ecg, p, made in tqdm(made_of_each, unit="record", desc="drawing", disable=few):
+    for ecg, p, made in made_of_each:
         order = p.argsort()[::-1]
         rows.append(
             {
@@ -107,8 +123,6 @@ def _predict(options: argparse.Namespace) -> None:
                 },
             }
         )
-        if options.plot:
-            _plot(options.plot, ecg, predictor.spec.sampling_rate_hz, _named(classes, p, made))
     as_json = options.out is not None and options.out.suffix == ".json"
     text = _json(rows, NAMES) if as_json else _csv(rows, classes)
     if options.out is None:
@@ -116,11 +130,14 @@ def _predict(options: argparse.Namespace) -> None:
     else:
         with files.replacing_file(options.out) as temporary:
             temporary.write_text(text, encoding="utf-8")
+    if options.plot:
+        for ecg, p, made in tqdm(made_of_each, unit="record", desc="drawing", disable=len(records) < 10):
+            _plot(options.plot, ecg, predictor.spec.sampling_rate_hz, _named(classes, p, made))
 
 
 def _explain(options: argparse.Namespace) -> None:
     from ecg_temporal.inference.explain import occlusion
-    from ecg_temporal.inference.paper import draw_ecg
+    from ecg_temporal.inference.paper import SECONDS, draw_ecg
     from ecg_temporal.inference.predictor import load_predictor, winners
     from ecg_temporal.inference.records import find_records, read_ecg
     from ecg_temporal.training.hardware import choose_hardware
@@ -133,15 +150,18 @@ def _explain(options: argparse.Namespace) -> None:
     predictor = load_predictor(name, options.rule, choose_hardware("auto", "fp32"))
     if options.order and predictor.spec.architecture.rnn == "none":
         raise ValueError(f"{name} has no recurrent layer, nothing in it rests on the order of frames")
-    found = occlusion(predictor, ecg.signals, options.subclass)
-    title = f"{ecg.name}: for (orange) and against (violet) {options.subclass}, by {name}"
+    # What is drawn; hiding every part of half an hour would also take hours.
+    signals = ecg.signals[:, : round(SECONDS * predictor.spec.sampling_rate_hz)]
+    found = occlusion(predictor, signals, options.subclass)
+    title = f"For (orange) and against (violet) {options.subclass}, by {name}"
     if options.order:
-        found -= occlusion(predictor, ecg.signals, options.subclass, order=False)
+        found -= occlusion(predictor, signals, options.subclass, order=False)
         title += ", from the order of frames"
-    (probabilities,), (decisions,) = predictor.predict([ecg.signals])
+    title += f": {_shortened(ecg.name)}"
+    (probabilities,), (decisions,) = predictor.predict([signals])
     findings = _named(predictor.spec.classes, probabilities, decisions)
     with files.replacing_file(options.out) as temporary:
-        figure = draw_ecg(ecg.signals, predictor.spec.sampling_rate_hz, title, findings, found)
+        figure = draw_ecg(signals, predictor.spec.sampling_rate_hz, title, findings, found)
         figure.savefig(temporary, format="png")
 
 
@@ -156,6 +176,9 @@ def _export(options: argparse.Namespace) -> None:
 
 
 def _register(options: argparse.Namespace) -> None:
+    # MLflow's advice and bars would hide what is printed here.
+    warnings.filterwarnings("ignore", message=".*Add type hints to the `predict` method")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     from ecg_temporal.inference.predictor import winners
     from ecg_temporal.inference.registry import register
     from ecg_temporal.settings import read_params
@@ -176,9 +199,21 @@ def _named(classes: list[str], probabilities: Any, decisions: Any) -> list[tuple
 def _plot(folder: Path, ecg: Any, rate: int, findings: list[tuple[str, float, bool]]) -> None:
     from ecg_temporal.inference.paper import draw_ecg
 
-    name = ecg.name.replace("/", "_").strip("._")
-    with files.replacing_file(folder / f"{name}.png") as temporary:
-        draw_ecg(ecg.signals, rate, ecg.name, findings).savefig(temporary, format="png")
+    # A folder for each of the record's own, so that a/b_c and a_b/c are two drawings.
+    inside = [part for part in Path(ecg.name).parts if part not in ("/", "..")]
+    with files.replacing_file(folder.joinpath(*inside[:-1], f"{inside[-1]}.png")) as temporary:
+        draw_ecg(ecg.signals, rate, _shortened(ecg.name), findings).savefig(temporary, format="png")
+
+
+def _shortened(name: str, longest: int = 90) -> str:
+    """Return a record's name as a title holds it: of a long path, the end."""
+    return name if len(name) <= longest else f"…{name[-longest:]}"
+
+
+def _refuse_unwritable(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    if not os.access(folder, os.W_OK):
+        raise PermissionError(f"{folder} can't be written to")
 
 
 def _csv(rows: list[dict[str, Any]], classes: list[str]) -> str:
@@ -200,11 +235,14 @@ def _json(rows: list[dict[str, Any]], names: dict[str, str]) -> str:
     return json.dumps(rows, indent=2) + "\n"
 
 
-def _table(text: str) -> Path:
-    path = Path(text)
-    if path.suffix not in (".csv", ".json"):
-        raise argparse.ArgumentTypeError(f"{text}: must end in .csv or .json")
-    return path
+def _file(*suffixes: str) -> Callable[[str], Path]:
+    def checked(text: str) -> Path:
+        path = Path(text)
+        if path.suffix not in suffixes or path.is_dir():
+            raise argparse.ArgumentTypeError(f"{text}: must be a file that ends in {' or '.join(suffixes)}")
+        return path
+
+    return checked
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import subprocess
 import sys
 import urllib.error
@@ -87,5 +88,8 @@ def test_a_registered_model_is_served_on_loopback_and_refuses_a_wrong_shape(stor
         np.testing.assert_allclose(answer["predictions"], expected, atol=1e-4)
         status, answer = post(url, {"inputs": signals[:, :11].tolist()})
         assert 400 <= status < 500 and "shape" in answer, (status, answer)
+        for wrong in (np.where(signals > 0, 1e9, 0), np.full_like(signals, np.nan), signals[:, :, :99]):
+            status, answer = post(url, {"inputs": wrong.tolist()})
+            assert status == 400 and re.search("is missing or beyond|at least 100", answer), (status, answer)
         status, answer = post(url, {"signals": 1})
         assert 400 <= status < 500, (status, answer)

@@ -7,6 +7,7 @@ from ecg_temporal import cli
 from ecg_temporal.evaluation.calibration import identity
 from ecg_temporal.evaluation.decisions import ThresholdRule
 from ecg_temporal.inference.explain import occlusion
+from ecg_temporal.inference.paper import draw_ecg
 from ecg_temporal.inference.predictor import Predictor, load_predictor
 from ecg_temporal.models.settings import ArchitectureSettings, TrunkSettings
 from ecg_temporal.ptbxl.waveforms import LEADS
@@ -84,6 +85,25 @@ def test_the_command_draws_it_and_names_what_it_does_not_know(trained, splits):
     arguments = ["explain", "records/one", "--model", "cnn_gru", "--out", "why.png"]
     cli.main([*arguments[:2], "IMI", *arguments[2:]])
     assert (trained / "why.png").stat().st_size > 20_000
+    with pytest.raises(SystemExit):
+        cli.main([*arguments[:2], "IMI", *arguments[2:-1], "why.jpg"])
     with pytest.raises(SystemExit) as refused:
         cli.main([*arguments[:2], "XYZ", *arguments[2:]])
     assert "subclass 'XYZ': must be one of AMI, CLBBB" in str(refused.value)
+
+
+def test_all_that_was_found_is_drawn_and_of_a_long_record_the_first_ten_seconds(trained, splits, monkeypatch):
+    drawn = []
+
+    def keep(*arguments):
+        drawn.append(arguments)
+        return draw_ecg(*arguments)
+
+    monkeypatch.setattr("ecg_temporal.inference.paper.draw_ecg", keep)
+    write(trained / "records", "long", np.tile(splits["test"].signals[0], 6))
+    cli.main(["explain", "records/long", "IMI", "--model", "cnn_gru", "--out", "why.png"])
+    ((signals, _, title, _, found),) = drawn
+    assert signals.shape == found.shape == (12, 1000) and "records/long" in title
+    paper = draw_ecg(*drawn[0]).axes[0]
+    shades = np.concatenate([image.get_array() for image in paper.get_images()])
+    np.testing.assert_allclose(shades, found / np.abs(found).max(), rtol=1e-6)

@@ -1,6 +1,8 @@
 import csv
 import io
 import json
+import subprocess
+import sys
 from shutil import copytree
 from types import SimpleNamespace
 
@@ -161,9 +163,9 @@ def test_what_cannot_be_used_is_refused_by_name(trained, splits):
     write(folder, "short", splits["test"].signals[0][:, :60])
     with pytest.raises(RecordError, match=r"short: 0\.6 s is shorter than 1 s"):
         read_ecg(folder / "short")
-    with pytest.raises(FileNotFoundError, match=r"nothing\.hea: no such file"):
+    with pytest.raises(FileNotFoundError, match=r"nothing: neither a folder nor a record.*nothing\.hea"):
         find_records([folder / "nothing"])
-    (trained / "empty").mkdir()
+    (trained / "empty" / "folder.hea").mkdir(parents=True)
     with pytest.raises(FileNotFoundError, match="empty: no WFDB header"):
         find_records([trained / "empty"])
     with pytest.raises(ValueError, match="no trained model; trained are: cnn_gru"):
@@ -192,7 +194,35 @@ def test_the_command_writes_csv_json_and_pictures(trained, splits, capsys):
         assert finding["name"] == NAMES[finding["subclass"]]
         assert finding["probability"] == found["probabilities"][finding["subclass"]]
     assert [row["subclass"] for row in found["findings"]] == rows[0]["findings"].split(";")
-    assert (trained / "drawn" / "records_one.png").stat().st_size > 20_000
+    assert (trained / "drawn" / "records" / "one.png").stat().st_size > 20_000
+
+
+def test_every_record_has_a_drawing_of_its_own_and_the_table_is_written_first(trained, splits, monkeypatch):
+    write(trained / "a", "b_c", splits["test"].signals[0])
+    write(trained / "a_b", "c", splits["test"].signals[1])
+    arguments = ["predict", "a", "a_b", "--model", "cnn_gru", "--out", "x.csv", "--plot", "drawn"]
+    cli.main(arguments)
+    assert len(list((trained / "drawn").rglob("*.png"))) == 2
+    (trained / "x.csv").unlink()
+
+    def stop(*_):
+        raise ValueError("no more ink")
+
+    monkeypatch.setattr(cli, "_plot", stop)
+    with pytest.raises(SystemExit, match="no more ink"):
+        cli.main(arguments)
+    assert len((trained / "x.csv").read_text().splitlines()) == 3
+
+
+def test_the_segments_of_a_record_are_no_records_of_their_own(trained, splits):
+    folder = trained / "records"
+    signals = splits["test"].signals[0]
+    write(folder, "m_1", signals[:, :400])
+    write(folder, "m_2", signals[:, 400:])
+    (folder / "m.hea").write_text("# a comment\nm/2 12 100 1000\nm_1 400\nm_2 600\n")
+    assert find_records([folder]) == [folder / "m"]
+    assert find_records([folder / "m_1"]) == [folder / "m_1"]
+    np.testing.assert_array_equal(read_ecg(folder / "m").signals, signals)
 
 
 def test_the_rule_is_that_of_the_params_unless_another_is_named(trained, splits, capsys):
@@ -216,7 +246,10 @@ def test_the_command_refuses_in_a_sentence_and_writes_nothing(trained, splits, c
     (folder / "bad.dat").write_bytes(b"\0" * 100)
     for arguments, message in (
         (["predict", "records", "--model", "cnn_gru", "--out", "x.csv"], "bad"),
-        (["predict", "records", "--model", "cnn_gru", "--out", "x.txt"], "must end in .csv or .json"),
+        (
+            ["predict", "records", "--model", "cnn_gru", "--out", "x.txt"],
+            "must be a file that ends in .csv or .json",
+        ),
         (["predict", "records", "--rule", "best"], "invalid choice: 'best'"),
         (["predict", "records"], "run `dvc repro`, or say which model"),
         (
@@ -231,6 +264,18 @@ def test_the_command_refuses_in_a_sentence_and_writes_nothing(trained, splits, c
     cli.main(["predict", "records", "--model", "cnn_gru", "--out", "x.csv", "--skip-bad"])
     assert "left out: records/bad" in capsys.readouterr().err
     assert len((trained / "x.csv").read_text().splitlines()) == 2
+    (folder / "good.dat").unlink()
+    with pytest.raises(SystemExit, match="no record is left"):
+        cli.main(["predict", "records", "--model", "cnn_gru", "--skip-bad"])
+
+
+def test_a_reader_that_has_enough_is_no_error(trained, splits):
+    write(trained / "records", "good", splits["test"].signals[0])
+    command = [sys.executable, "-m", "ecg_temporal.cli", "predict", "records", "--model", "cnn_gru"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        process.stdout.close()
+        assert process.stderr.read() == ""
+    assert process.returncode == 0
 
 
 def test_order_is_not_explained_where_nothing_depends_on_it(trained, splits, monkeypatch):

@@ -61,6 +61,10 @@ def export_onnx(predictor: Predictor, path: Path) -> None:
             dynamo=False,
         )
     model = onnx.load_from_string(buffer.getvalue())
+    model.doc_string = (
+        "Cut a record into pieces of `samples` (in the metadata), each half over the one before, take the "
+        "mean of their logits, then sigmoid(slope * logits + intercept) with `rule`'s slope and intercept."
+    )
     about = {
         "classes": json.dumps(predictor.spec.classes),
         "leads": json.dumps(predictor.spec.leads),

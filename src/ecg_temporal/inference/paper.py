@@ -1,4 +1,7 @@
-"""An ECG as on paper: 25 mm/s, 10 mm/mV, four columns of three leads over a rhythm strip of lead II."""
+"""An ECG as on paper: 25 mm/s, 10 mm/mV, four columns of three leads over a rhythm strip of lead II.
+
+With an attribution, which may be strongest anywhere, every lead has a row and is drawn whole.
+"""
 
 from typing import Any
 
@@ -13,8 +16,7 @@ from ecg_temporal.ptbxl.waveforms import LEADS
 
 MM_PER_SECOND, MM_PER_MV = 25, 10
 SECONDS = 10.0
-ROWS = (("I", "AVR", "V1", "V4"), ("II", "AVL", "V2", "V5"), ("III", "AVF", "V3", "V6"))
-RHYTHM = "II"
+ROWS = (("I", "AVR", "V1", "V4"), ("II", "AVL", "V2", "V5"), ("III", "AVF", "V3", "V6"), ("II",))
 ROW_MV = 2.6
 """Height of a row; taller waves run into the next, as on paper."""
 MARGIN_MM, PANEL_MM = 8, 92
@@ -39,7 +41,8 @@ def draw_ecg(
     findings : list of (name, probability, decided)
         From top to bottom; what was decided is set in bold.
     attribution : float array [12, samples], optional
-        Shaded under the traces: orange where it is positive, violet where it is negative.
+        Shaded under the traces: orange where it is positive, violet where it is negative, strongest where
+        its absolute value is largest.
 
     Returns
     -------
@@ -50,7 +53,8 @@ def draw_ecg(
     samples = min(signals.shape[1], round(SECONDS * sampling_rate_hz))
     millivolts = signals[:, :samples] / 1000
     seconds = np.arange(samples) / sampling_rate_hz
-    height = (len(ROWS) + 1) * ROW_MV
+    rows = ROWS if attribution is None else tuple((lead,) for lead in LEADS)
+    height = len(rows) * ROW_MV
     width_mm = SECONDS * MM_PER_SECOND + 2 * MARGIN_MM + PANEL_MM
     height_mm = height * MM_PER_MV + 2 * MARGIN_MM + 8
     style: Any = {"font.size": 8, "figure.dpi": 150}
@@ -72,7 +76,7 @@ def draw_ecg(
         paper.grid(which="minor", color="#f6d5d5", linewidth=0.3)
         paper.tick_params(which="both", length=0, labelbottom=False, labelleft=False)
         paper.set_axisbelow(True)
-        for row, leads in enumerate((*ROWS, (RHYTHM,))):
+        for row, leads in enumerate(rows):
             zero = height - (row + 0.5) * ROW_MV
             share = samples // len(leads)
             for column, lead in enumerate(leads):
@@ -81,7 +85,8 @@ def draw_ecg(
                 paper.plot(seconds[part], zero + trace - np.median(trace), color="black", linewidth=0.7)
                 start = seconds[part.start]
                 if attribution is not None:
-                    shade = attribution[LEADS.index(lead), part] / (np.abs(attribution).max() or 1)
+                    largest = np.abs(attribution[:, :samples]).max() or 1
+                    shade = attribution[LEADS.index(lead), part] / largest
                     extent = (start, seconds[part][-1], zero - 0.45 * ROW_MV, zero + 0.45 * ROW_MV)
                     paper.imshow(
                         shade[None], extent=extent, cmap="PuOr_r", vmin=-1, vmax=1, alpha=0.75, aspect="auto"

@@ -18,6 +18,8 @@ from ecg_temporal.training.hardware import Hardware
 
 MODELS, DECISIONS, VERDICT = Path("models"), Path("decisions"), Path("reports/tables/verdict.json")
 BATCH_RECORDS = 64
+SHORTEST_SECONDS = 1.0
+"""Of a record that anything is said of; the models learned from ten seconds each."""
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ecg_temporal.inference.predictor import SHORTEST_SECONDS
 from ecg_temporal.ptbxl.settings import SAMPLING_RATE
 from ecg_temporal.ptbxl.waveforms import RecordError, read_record
-
-SHORTEST_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -30,6 +29,8 @@ class ECG:
 def find_records(paths: Iterable[Path]) -> list[Path]:
     """Return the records at `paths`, without suffix: records with or without suffix, and all below folders.
 
+    Of a record in several segments in a folder, the segments are no records of their own.
+
     Raises:
         FileNotFoundError: there is no such record, or a folder holds none.
 
@@ -38,14 +39,16 @@ def find_records(paths: Iterable[Path]) -> list[Path]:
     for path in paths:
         record = path.with_suffix("") if path.suffix in (".hea", ".dat", ".mat") else path
         if path.is_dir():
-            inside = sorted(header.with_suffix("") for header in path.rglob("*.hea"))
+            headers = [header for header in path.rglob("*.hea") if header.is_file()]
+            segments = {segment for header in headers for segment in _segments(header)}
+            inside = sorted({header.with_suffix("") for header in headers} - segments)
             if not inside:
                 raise FileNotFoundError(f"{path}: no WFDB header (.hea) in this folder or below")
             found |= dict.fromkeys(inside)
         elif record.with_name(record.name + ".hea").is_file():
             found[record] = None
         else:
-            raise FileNotFoundError(f"{record}.hea: no such file")
+            raise FileNotFoundError(f"{path}: neither a folder nor a record: there is no {record}.hea")
     return list(found)
 
 
@@ -53,10 +56,13 @@ def read_ecg(path: Path) -> ECG:
     """Read the record at `path`, without suffix.
 
     Raises:
-        RecordError: as `ptbxl.waveforms.read_record`; or it is shorter than a second.
+        RecordError: as `ptbxl.waveforms.read_record`; it is shorter than a second, or a file can't be opened.
 
     """
-    signals = read_record(path, seconds=None)
+    try:
+        signals = read_record(path, seconds=None)
+    except OSError as error:
+        raise RecordError("an unreadable file", f"{path}: {error.strerror or error}") from error
     if signals.shape[1] < SHORTEST_SECONDS * SAMPLING_RATE:
         seconds = signals.shape[1] / SAMPLING_RATE
         raise RecordError("another length", f"{path}: {seconds:g} s is shorter than {SHORTEST_SECONDS:g} s")
@@ -64,3 +70,13 @@ def read_ecg(path: Path) -> ECG:
     listed = re.search(r"^#[ \t]*Dx:[ \t]*(.*)$", header, re.MULTILINE)
     codes = [code.strip() for code in listed[1].split(",")] if listed else []
     return ECG(str(path), signals, [code for code in codes if code not in ("", "Unknown")])
+
+
+def _segments(header: Path) -> list[Path]:
+    """Return the segments, without suffix, that a header lists if it has several (`name/segments …`)."""
+    first, *rest = [
+        line.split()
+        for line in header.read_text(encoding="utf-8", errors="replace").splitlines()
+        if line.strip() and not line.startswith("#")
+    ] or [[""]]
+    return [header.parent / line[0] for line in rest] if "/" in first[0] else []

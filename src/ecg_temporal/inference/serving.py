@@ -8,10 +8,13 @@ from pathlib import Path
 
 import mlflow
 import numpy as np
+from mlflow.exceptions import MlflowException
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
-from ecg_temporal.inference.predictor import Predictor, load_predictor
+from ecg_temporal.inference.predictor import SHORTEST_SECONDS, Predictor, load_predictor
 from ecg_temporal.training.hardware import choose_hardware
+
+LARGEST_MICROVOLTS = np.iinfo(np.int16).max
 
 
 class ServedPredictor(PythonModel):  # type: ignore[misc]
@@ -28,8 +31,18 @@ class ServedPredictor(PythonModel):  # type: ignore[misc]
 
     # Without type hints: MLflow would take them for the schema, which the signature states.
     def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]
-        """Return the probabilities of every record."""
-        return self.predictor.predict(np.asarray(model_input))[0]
+        """Return the probabilities of every record; what is no signal is the caller's error, a 400."""
+        signals = np.asarray(model_input)
+        shortest = round(SHORTEST_SECONDS * self.predictor.spec.sampling_rate_hz)
+        if signals.shape[2] < shortest:
+            raise MlflowException.invalid_parameter_value(
+                f"{signals.shape[2]} samples a lead: at least {shortest} are needed"
+            )
+        if not (np.abs(signals) <= LARGEST_MICROVOLTS).all():  # nor is NaN
+            raise MlflowException.invalid_parameter_value(
+                f"a sample is missing or beyond ±{LARGEST_MICROVOLTS} microvolts"
+            )
+        return self.predictor.predict(signals)[0]
 
 
 mlflow.models.set_model(ServedPredictor())
