@@ -70,7 +70,10 @@ REMEDIES = {
 
 
 def repro_after_a_kill(project, at_stage=None, seconds=0.0, with_signal=signal.SIGKILL):
-    """Run `dvc repro` to its end, or kill it some seconds into a stage; remedy what the last kill left."""
+    """Run `dvc repro` to its end, or kill it some seconds into a stage; remedy what the last kill left.
+
+    Returns whether it was killed; it may have ended before.
+    """
     targets = [at_stage] if at_stage else []
     for attempt in (1, 2):
         process = subprocess.Popen(
@@ -82,20 +85,23 @@ def repro_after_a_kill(project, at_stage=None, seconds=0.0, with_signal=signal.S
             text=True,
             start_new_session=True,
         )
-        said, killed = "", False
+        said, reached, killed = "", False, False
         for line in process.stdout:
             said += line
             if f"Running stage '{at_stage}'" in line:
+                reached = True
                 time.sleep(seconds)
-                os.killpg(process.pid, with_signal)
-                killed = True
+                if process.poll() is None:
+                    os.killpg(process.pid, with_signal)
+                    killed = True
         if killed or process.wait() == 0:
             break
         remedies = [remedy for complaint, remedy in REMEDIES.items() if re.search(complaint, said)]
         assert attempt == 1 and remedies, said
         project(remedies[0])
     process.wait()
-    assert killed == bool(targets), said
+    assert reached == bool(targets), said
+    return killed
 
 
 @pytest.mark.pipeline
@@ -104,11 +110,12 @@ def test_killed_at_random_moments_it_ends_as_if_it_had_not_been(undisturbed, tmp
     project.environment["OMP_NUM_THREADS"] = "1"
     project("dvc repro -q params && git add dvc.lock && git commit -qm lock")
     rng = random.Random(0)
-    for _ in range(KILLS):
+    kills = 0
+    while kills < KILLS:
         stage, (outs, seconds) = rng.choice(list(OUTS.items()))
         project(f"rm -rf .dvc/cache {outs}")
         with_signal = rng.choice([signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
-        repro_after_a_kill(project, stage, rng.uniform(0, seconds), with_signal)
+        kills += repro_after_a_kill(project, stage, rng.uniform(0, seconds), with_signal)
     repro_after_a_kill(project)
     assert outputs(tmp_path) == outputs(undisturbed.folder)
     assert not list(tmp_path.glob("**/.*.tmp"))
