@@ -88,12 +88,13 @@ def _predict(options: argparse.Namespace) -> None:
     from ecg_temporal.ptbxl.waveforms import RecordError
     from ecg_temporal.training.hardware import choose_hardware
 
-    for folder in filter(None, (options.out and options.out.parent, options.plot)):
-        _refuse_unwritable(folder)
     paths = find_records(options.records)
     predictor = load_predictor(
         options.model or winners()["winner"], options.rule, choose_hardware("auto", "fp32")
     )
+    # Before anything that takes long.
+    for folder in filter(None, (options.out and options.out.parent, options.plot)):
+        _refuse_unwritable(folder)
     records: list[ECG] = []
     for path in tqdm(paths, unit="record", desc="reading", disable=len(paths) < 100):
         try:
@@ -181,7 +182,6 @@ def _register(options: argparse.Namespace) -> None:
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     from ecg_temporal.inference.predictor import winners
     from ecg_temporal.inference.registry import register
-    from ecg_temporal.settings import read_params
 
     dataset = read_params()["dataset"]
     for alias, name in winners().items():

@@ -261,6 +261,9 @@ def test_the_command_refuses_in_a_sentence_and_writes_nothing(trained, splits, c
             cli.main(arguments)
         assert message in f"{refused.value} {capsys.readouterr().err}"
     assert not (trained / "x.csv").exists() and not (trained / "x.png").exists()
+    with pytest.raises(SystemExit, match="nothing: neither a folder nor a record"):
+        cli.main(["predict", "nothing", "--model", "cnn_gru", "--out", "new/x.csv", "--plot", "drawn"])
+    assert not (trained / "new").exists() and not (trained / "drawn").exists()
     cli.main(["predict", "records", "--model", "cnn_gru", "--out", "x.csv", "--skip-bad"])
     assert "left out: records/bad" in capsys.readouterr().err
     assert len((trained / "x.csv").read_text().splitlines()) == 2

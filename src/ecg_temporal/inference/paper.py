@@ -16,7 +16,12 @@ from ecg_temporal.ptbxl.waveforms import LEADS
 
 MM_PER_SECOND, MM_PER_MV = 25, 10
 SECONDS = 10.0
-ROWS = (("I", "AVR", "V1", "V4"), ("II", "AVL", "V2", "V5"), ("III", "AVF", "V3", "V6"), ("II",))
+ROWS: tuple[tuple[str, ...], ...] = (
+    ("I", "AVR", "V1", "V4"),
+    ("II", "AVL", "V2", "V5"),
+    ("III", "AVF", "V3", "V6"),
+    ("II",),
+)
 ROW_MV = 2.6
 """Height of a row; taller waves run into the next, as on paper."""
 MARGIN_MM, PANEL_MM = 8, 92
@@ -53,7 +58,10 @@ def draw_ecg(
     samples = min(signals.shape[1], round(SECONDS * sampling_rate_hz))
     millivolts = signals[:, :samples] / 1000
     seconds = np.arange(samples) / sampling_rate_hz
-    rows = ROWS if attribution is None else tuple((lead,) for lead in LEADS)
+    rows, shades = ROWS, None
+    if attribution is not None:
+        rows = tuple((lead,) for lead in LEADS)
+        shades = attribution[:, :samples] / (np.abs(attribution[:, :samples]).max() or 1)
     height = len(rows) * ROW_MV
     width_mm = SECONDS * MM_PER_SECOND + 2 * MARGIN_MM + PANEL_MM
     height_mm = height * MM_PER_MV + 2 * MARGIN_MM + 8
@@ -84,9 +92,8 @@ def draw_ecg(
                 trace = millivolts[LEADS.index(lead), part]
                 paper.plot(seconds[part], zero + trace - np.median(trace), color="black", linewidth=0.7)
                 start = seconds[part.start]
-                if attribution is not None:
-                    largest = np.abs(attribution[:, :samples]).max() or 1
-                    shade = attribution[LEADS.index(lead), part] / largest
+                if shades is not None:
+                    shade = shades[LEADS.index(lead), part]
                     extent = (start, seconds[part][-1], zero - 0.45 * ROW_MV, zero + 0.45 * ROW_MV)
                     paper.imshow(
                         shade[None], extent=extent, cmap="PuOr_r", vmin=-1, vmax=1, alpha=0.75, aspect="auto"
