@@ -1,6 +1,7 @@
 import csv
 import io
 import json
+import re
 import subprocess
 import sys
 from shutil import copytree
@@ -176,6 +177,36 @@ def test_what_cannot_be_used_is_refused_by_name(trained, splits):
     (trained / "decisions" / "cnn_gru.json").write_text("[]")
     with pytest.raises(ValueError, match="not a file of decision rules"):
         read_rules(trained / "decisions" / "cnn_gru.json")
+
+
+@pytest.mark.parametrize("layout", ["whole", "segments"])
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        (("12 100", "12 49.9"), "49.9 Hz is too low; 50 Hz or more"),
+        (("12 100", "12 0.00001"), "1e-05 Hz is too low"),
+        ((" 0 V2\n", " 0 v1\n"), "lead V1 is there more than once"),
+    ],
+)
+def test_a_header_that_no_samples_can_mend_is_refused(tmp_path, splits, layout, wrong, named):
+    write(tmp_path, "part", splits["test"].signals[0])
+    record = tmp_path / "part"
+    header = record.with_suffix(".hea")
+    header.write_text(header.read_text().replace(*wrong))
+    if layout == "segments":
+        rate = header.read_text().split()[2]
+        (tmp_path / "of_two.hea").write_text(f"of_two/2 12 {rate} 2000\npart 1000\npart 1000\n")
+        record = tmp_path / "of_two"
+    with pytest.raises(RecordError, match=re.escape(f"{record}: {named}")):
+        read_ecg(record)
+
+
+def test_a_gap_between_segments_is_refused_as_missing_samples(tmp_path, splits):
+    write(tmp_path, "part", splits["test"].signals[0])
+    (tmp_path / "gap.hea").write_text("gap/3 12 100 2500\npart 1000\n~ 500\npart 1000\n")
+    with pytest.raises(RecordError, match="gap: segment 2 is a gap, samples are missing"):
+        read_ecg(tmp_path / "gap")
+    assert find_records([tmp_path]) == [tmp_path / "gap"]
 
 
 def test_the_command_writes_csv_json_and_pictures(trained, splits, capsys):
