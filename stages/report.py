@@ -47,13 +47,17 @@ def main() -> None:
     probe_settings = section(params, "probes", ProbeSettings)
     splits = {split: read_split(DATA / split) for split in SPLITS}
     labels = {split: data.labels for split, data in splits.items()}
+    people = read_table(RAW / TABLE)
+    patients = people.loc[splits["test"].ecg_id, "patient_id"].to_numpy()
+    settings = section(params, "train", TrainSettings)
     about = splits["test"].description
-    results = read_results(METRICS, names)
+    results = read_results(METRICS, names, settings.epochs)
     predictions = {name: read_predictions(PREDICTIONS / f"{name}.npz") for name in names}
     findings = find(
         architectures,
         about.classes,
         labels,
+        patients,
         predictions,
         read_probes(PROBES, names),
         results,
@@ -100,7 +104,6 @@ def main() -> None:
             frame.to_csv(folder / f"{name}.csv", index=False, float_format="%.6g")
         verdict = json.dumps(asdict(findings.verdict), indent=2)
         (folder / "verdict.json").write_text(verdict + "\n", encoding="utf-8")
-    settings = section(params, "train", TrainSettings)
     manifest = json.loads((RAW / "manifest.json").read_text(encoding="utf-8"))
     page = comparison_page(
         table,
@@ -145,16 +148,20 @@ def main() -> None:
     )
     with files.replacing_file(OUT / "index.html") as temporary:
         temporary.write_text(html, encoding="utf-8")
-    people = read_table(RAW / TABLE)
     card = model_card(
         findings.verdict,
         architectures[findings.verdict.least],
         about,
         people,
         by_subgroup(
-            subgroups(people.loc[splits["test"].ecg_id]), labels["test"], logits, decisions, bootstrap
+            subgroups(people.loc[splits["test"].ecg_id]),
+            labels["test"],
+            logits,
+            decisions,
+            patients,
+            bootstrap,
         ),
-        by_diagnosis(about.classes, labels["test"], logits, decisions),
+        by_diagnosis(about.classes, labels["test"], logits, decisions, patients, bootstrap),
         pd.DataFrame(said, about.classes, about.classes),
         rule,
         settings,

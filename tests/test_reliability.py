@@ -20,13 +20,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from closure import ROOT
-from ecg_temporal.evaluation.predictions import read_predictions
+from ecg_temporal.evaluation.predictions import SPLITS, Predictions, read_predictions, write_predictions
 from ecg_temporal.ptbxl.download import DownloadError, parse_sums
 from ecg_temporal.ptbxl.labels import LabelError, parse_codes
 from ecg_temporal.ptbxl.waveforms import LEADS, RecordError, read_record
 from ecg_temporal.settings import ParamsError, read_params
-from ecg_temporal.store import read_split
+from ecg_temporal.store import read_split, write_split
 from ecg_temporal.training import checkpoint
 from ecg_temporal.training.artifacts import read_model
 from project import Project
@@ -263,22 +262,34 @@ class Evil:
         return (Path.touch, (Path("was_here"),))
 
 
-def test_no_pickle_of_a_stranger_is_run(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    torch.save({"x": Evil()}, tmp_path / "weights.pt")
-    (tmp_path / "model.json").write_text((ROOT / "tests" / "no such file").name)
-    with pytest.raises(pickle.UnpicklingError):
-        checkpoint.load(tmp_path / "weights.pt", torch.device("cpu"))
-    with pytest.raises(ValueError, match="not a trained model"):
-        read_model(tmp_path)
-    np.savez(tmp_path / "p.npz", validation=np.array([Evil()], object))
-    with pytest.raises(ValueError, match="not a file of predictions"):
-        read_predictions(tmp_path / "p.npz")
-    np.save(tmp_path / "signals.npy", np.array([Evil()], object))
-    (tmp_path / "split.json").write_text("{}")
-    with pytest.raises(ValueError, match="not a processed split"):
-        read_split(tmp_path)
-    assert not (tmp_path / "was_here").exists()
+def test_no_pickle_of_a_stranger_is_run(trained, splits):
+    """In each a whole file but for the pickle: what refuses it is nothing but the pickle."""
+    evil = np.array([Evil()], object)
+    weights = trained / "models/cnn_gru/0/weights.pt"
+    assert read_model(weights.parent)
+    torch.save({"x": Evil()}, weights)
+    with pytest.raises(pickle.UnpicklingError, match="Weights only load failed"):
+        checkpoint.load(weights, torch.device("cpu"))
+    with pytest.raises(ValueError, match="not a trained model.*Weights only load failed"):
+        read_model(weights.parent)
+
+    logits = {split: np.zeros((1, 2, 3), np.float32) for split in SPLITS}
+    write_predictions(trained / "p.npz", Predictions(logits, {split: np.arange(2) for split in SPLITS}))
+    with np.load(trained / "p.npz") as found:
+        arrays = dict(found)
+    np.savez(trained / "p.npz", **arrays)
+    assert read_predictions(trained / "p.npz")
+    np.savez(trained / "p.npz", **arrays | {"test": evil})
+    with pytest.raises(ValueError, match=r"not a file of predictions.*allow_pickle=False"):
+        read_predictions(trained / "p.npz")
+
+    (trained / "split").mkdir()
+    write_split(trained / "split", splits["test"])
+    assert read_split(trained / "split")
+    np.save(trained / "split/labels.npy", evil)
+    with pytest.raises(ValueError, match=r"not a processed split.*allow_pickle=False"):
+        read_split(trained / "split")
+    assert not (trained / "was_here").exists()
 
 
 TEXT = st.text() | st.text("{}[]():'\",.0123456789eE+-NORM_ \n\t&*!|>%@`#?").map(lambda s: s[:200])

@@ -10,7 +10,7 @@ import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from tqdm import tqdm
 
@@ -26,10 +26,11 @@ def main(arguments: list[str] | None = None) -> None:
     predict = commands.add_parser(
         "predict",
         help="diagnostic subclasses of WFDB records",
-        description="Probability (calibrated, except under the rule half) and decision for each diagnostic "
-        "subclass of WFDB records (.dat, or .mat as in the PhysioNet/CinC Challenge), of any sampling rate, "
-        "gain, unit and lead order, a second or longer; the models learned from ten. A rule may decide on "
-        "whole sets, where a likely subclass may be out and a less likely one in. Not a medical device.",
+        description="Probability (calibrated, except under the rules half and half+likeliest) and "
+        "decision for each diagnostic subclass of WFDB records (.dat, or .mat as in the PhysioNet/CinC "
+        "Challenge), of any sampling rate from 50 Hz, gain, unit and lead order, a second or longer; the "
+        "models learned from ten. A rule may decide on whole sets, where a likely subclass may be out and a "
+        "less likely one in. Not a medical device.",
     )
     predict.add_argument(
         "records", nargs="+", type=Path, metavar="RECORD", help="a record or a folder of them"
@@ -95,6 +96,13 @@ def _predict(options: argparse.Namespace) -> None:
     # Before anything that takes long.
     for folder in filter(None, (options.out and options.out.parent, options.plot)):
         _refuse_unwritable(folder)
+    drawings: dict[Path, Path] = {}
+    for path in paths if options.plot else ():
+        first = drawings.setdefault(_drawing(options.plot, path), path)
+        if first != path:
+            raise ValueError(
+                f"{first} and {path} would have one drawing; draw them into folders of their own"
+            )
     records: list[ECG] = []
     for path in tqdm(paths, unit="record", desc="reading", disable=len(paths) < 100):
         try:
@@ -132,8 +140,14 @@ def _predict(options: argparse.Namespace) -> None:
         with files.replacing_file(options.out) as temporary:
             temporary.write_text(text, encoding="utf-8")
     if options.plot:
+        from ecg_temporal.inference.paper import draw_ecg
+
         for ecg, p, made in tqdm(made_of_each, unit="record", desc="drawing", disable=len(records) < 10):
-            _plot(options.plot, ecg, predictor.spec.sampling_rate_hz, _named(classes, p, made))
+            drawn = draw_ecg(
+                ecg.signals, predictor.spec.sampling_rate_hz, _shortened(ecg.name), _named(classes, p, made)
+            )
+            with files.replacing_file(_drawing(options.plot, Path(ecg.name))) as temporary:
+                drawn.savefig(temporary, format="png")
 
 
 def _explain(options: argparse.Namespace) -> None:
@@ -182,8 +196,11 @@ def _register(options: argparse.Namespace) -> None:
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     from ecg_temporal.inference.predictor import winners
     from ecg_temporal.inference.registry import register
+    from ecg_temporal.ptbxl.settings import Dataset
 
-    dataset = read_params()["dataset"]
+    dataset = str(read_params().get("dataset"))
+    if dataset not in get_args(Dataset):
+        raise ValueError(f"params.yaml: dataset = {dataset!r}: must be one of {', '.join(get_args(Dataset))}")
     for alias, name in winners().items():
         print(f"{register(name, options.rule, alias, dataset)}: {name}, {options.rule}")
 
@@ -196,13 +213,10 @@ def _named(classes: list[str], probabilities: Any, decisions: Any) -> list[tuple
     return [(NAMES.get(classes[k], classes[k]), float(probabilities[k]), bool(decisions[k])) for k in order]
 
 
-def _plot(folder: Path, ecg: Any, rate: int, findings: list[tuple[str, float, bool]]) -> None:
-    from ecg_temporal.inference.paper import draw_ecg
-
-    # A folder for each of the record's own, so that a/b_c and a_b/c are two drawings.
-    inside = [part for part in Path(ecg.name).parts if part not in ("/", "..")]
-    with files.replacing_file(folder.joinpath(*inside[:-1], f"{inside[-1]}.png")) as temporary:
-        draw_ecg(ecg.signals, rate, _shortened(ecg.name), findings).savefig(temporary, format="png")
+def _drawing(folder: Path, record: Path) -> Path:
+    """Return where a record is drawn: a folder for each of its own, so that a/b_c and a_b/c are two."""
+    inside = [part for part in record.parts if part not in ("/", "..")]
+    return folder.joinpath(*inside[:-1], f"{inside[-1]}.png")
 
 
 def _shortened(name: str, longest: int = 90) -> str:

@@ -19,6 +19,7 @@ from ecg_temporal.evaluation.bootstrap import (
     resample,
 )
 from ecg_temporal.evaluation.metrics import average_precision, nanmean
+from ecg_temporal.evaluation.patients import draw_patients
 
 
 def random_case(seed, records, classes, seeds=1, decimals=1):
@@ -34,6 +35,24 @@ def test_draws_are_resamples_of_the_records():
     assert draws.var() == pytest.approx(1 - 1 / 50, rel=0.05)  # binomial(50, 1/50)
     np.testing.assert_array_equal(draws, draw(50, 2000, 0))
     assert (draws != draw(50, 2000, 1)).any()
+
+
+def test_a_patients_records_are_drawn_together():
+    patients = np.array([7, 3, 7, 9, 3, 7])
+    draws = draw_patients(patients, 500, 0)
+    of_each = draws[[1, 0, 3]]  # patients 3, 7 and 9
+    np.testing.assert_array_equal(draws, of_each[[1, 0, 1, 2, 0, 1]])
+    assert (of_each.sum(axis=0) == 3).all() and (of_each.var(axis=1) > 0.5).all()
+    np.testing.assert_array_equal(draw_patients(np.arange(50), 20, 1), draw(50, 20, 1))
+
+
+def test_records_that_are_there_twice_tell_no_more_than_once():
+    labels, noise = random_case(6, 100, 3, decimals=8)
+    once = resample(labels, noise, noise >= 0.5, draw(100, 50, 0))
+    twice = np.repeat(labels, 2, axis=0), np.repeat(noise, 2, axis=1)
+    copied = resample(*twice, twice[1] >= 0.5, draw_patients(np.repeat(np.arange(100), 2), 50, 0))
+    for name in ("macro_auprc", "macro_auroc", "micro_f1", "hamming_loss", "subset_accuracy"):
+        np.testing.assert_allclose(copied.replicates[name], once.replicates[name], atol=1e-9)
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 25), st.integers(1, 4), st.sampled_from([0, 1, 8]))

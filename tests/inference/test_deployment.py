@@ -72,6 +72,12 @@ def test_a_registered_model_is_served_on_loopback_and_refuses_a_wrong_shape(stor
     assert len(mlflow.search_model_versions()) == 2
     weights.write_bytes(before)
     assert register("cnn_gru", "platt+likeliest", "winner", "synthetic") == uri
+    assert register("cnn_gru", "platt+likeliest", "best", "synthetic") == "models:/ecg-temporal@best"
+    assert len(mlflow.search_model_versions()) == 2
+    aliased = [
+        mlflow.MlflowClient().get_model_version_by_alias("ecg-temporal", a) for a in ("winner", "best")
+    ]
+    assert [int(each.version) for each in aliased] == [1, 1]
     found = mlflow.MlflowClient().get_model_version_by_alias("ecg-temporal", "winner")
     assert found.tags["architecture"] == "cnn_gru" and "git.commit" in found.tags
     signals = splits["test"].signals[:2].astype(np.float32)

@@ -1,10 +1,9 @@
 import csv
 import io
 import json
-import re
 import subprocess
 import sys
-from shutil import copytree
+from shutil import copytree, rmtree
 from types import SimpleNamespace
 
 import numpy as np
@@ -17,6 +16,7 @@ from scipy.signal import resample_poly
 from ecg_temporal import cli
 from ecg_temporal.evaluation.calibration import sigmoid
 from ecg_temporal.evaluation.decisions import read_rules
+from ecg_temporal.inference import paper
 from ecg_temporal.inference.paper import draw_ecg
 from ecg_temporal.inference.predictor import load_predictor
 from ecg_temporal.inference.records import find_records, read_ecg
@@ -174,39 +174,12 @@ def test_what_cannot_be_used_is_refused_by_name(trained, splits):
     (trained / "decisions" / "cnn_gru.json").write_text('{"seeds": [0], "rules": {}}')
     with pytest.raises(ValueError, match="cnn_gru.json has no rule 'half', but none"):
         load_predictor("cnn_gru", "half", FP32)
+    (trained / "decisions" / "cnn_gru.json").write_text('{"seeds": [], "rules": {}}')
+    with pytest.raises(ValueError, match="cnn_gru.json"):
+        load_predictor("cnn_gru", "half", FP32)
     (trained / "decisions" / "cnn_gru.json").write_text("[]")
     with pytest.raises(ValueError, match="not a file of decision rules"):
         read_rules(trained / "decisions" / "cnn_gru.json")
-
-
-@pytest.mark.parametrize("layout", ["whole", "segments"])
-@pytest.mark.parametrize(
-    ("wrong", "named"),
-    [
-        (("12 100", "12 49.9"), "49.9 Hz is too low; 50 Hz or more"),
-        (("12 100", "12 0.00001"), "1e-05 Hz is too low"),
-        ((" 0 V2\n", " 0 v1\n"), "lead V1 is there more than once"),
-    ],
-)
-def test_a_header_that_no_samples_can_mend_is_refused(tmp_path, splits, layout, wrong, named):
-    write(tmp_path, "part", splits["test"].signals[0])
-    record = tmp_path / "part"
-    header = record.with_suffix(".hea")
-    header.write_text(header.read_text().replace(*wrong))
-    if layout == "segments":
-        rate = header.read_text().split()[2]
-        (tmp_path / "of_two.hea").write_text(f"of_two/2 12 {rate} 2000\npart 1000\npart 1000\n")
-        record = tmp_path / "of_two"
-    with pytest.raises(RecordError, match=re.escape(f"{record}: {named}")):
-        read_ecg(record)
-
-
-def test_a_gap_between_segments_is_refused_as_missing_samples(tmp_path, splits):
-    write(tmp_path, "part", splits["test"].signals[0])
-    (tmp_path / "gap.hea").write_text("gap/3 12 100 2500\npart 1000\n~ 500\npart 1000\n")
-    with pytest.raises(RecordError, match="gap: segment 2 is a gap, samples are missing"):
-        read_ecg(tmp_path / "gap")
-    assert find_records([tmp_path]) == [tmp_path / "gap"]
 
 
 def test_the_command_writes_csv_json_and_pictures(trained, splits, capsys):
@@ -233,16 +206,33 @@ def test_every_record_has_a_drawing_of_its_own_and_the_table_is_written_first(tr
     write(trained / "a_b", "c", splits["test"].signals[1])
     arguments = ["predict", "a", "a_b", "--model", "cnn_gru", "--out", "x.csv", "--plot", "drawn"]
     cli.main(arguments)
-    assert len(list((trained / "drawn").rglob("*.png"))) == 2
+    assert sorted(path.parent.name for path in (trained / "drawn").rglob("*.png")) == ["a", "a_b"]
     (trained / "x.csv").unlink()
+
+    (trained / "a_b" / "a").mkdir()
+    write(trained / "a_b" / "a", "b_c", splits["test"].signals[2])
+    with pytest.raises(SystemExit, match="a_b/../a/b_c and a_b/a/b_c would have one drawing"):
+        cli.main(["predict", "a_b/../a/b_c", "a_b/a/b_c", *arguments[3:]])
+    rmtree(trained / "a_b" / "a")
 
     def stop(*_):
         raise ValueError("no more ink")
 
-    monkeypatch.setattr(cli, "_plot", stop)
+    monkeypatch.setattr(paper, "draw_ecg", stop)
     with pytest.raises(SystemExit, match="no more ink"):
         cli.main(arguments)
     assert len((trained / "x.csv").read_text().splitlines()) == 3
+
+
+def test_a_record_may_lie_beside_a_folder_of_its_name_and_be_named_like_a_formula(trained, splits):
+    folder = trained / "$x^_$y"
+    write(folder, "r", splits["test"].signals[0])
+    (folder / "r").mkdir()
+    assert find_records([folder / "r"]) == [folder / "r"]
+    cli.main(["predict", f"{folder.name}/r", "--model", "cnn_gru", "--out", "x.csv", "--plot", "drawn"])
+    assert (trained / "drawn" / folder.name / "r.png").is_file()
+    write(folder / "r", "inside", splits["test"].signals[0])
+    assert find_records([folder / "r"]) == [folder / "r" / "inside"]
 
 
 def test_the_segments_of_a_record_are_no_records_of_their_own(trained, splits):

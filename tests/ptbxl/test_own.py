@@ -92,6 +92,11 @@ def test_dealt_patients_stay_whole_and_labels_are_spread(rng):
         (lambda t: t.iloc[:0], "names no record"),
         (lambda t: pd.concat([t, t.iloc[:1]]), "record 'clinic/ecg_000' is there twice"),
         (lambda t: t.assign(patient=""), "record 'clinic/ecg_000' has no patient"),
+        (
+            lambda t: t.assign(fold=["3", "train", *["1"] * 38]),
+            "record 'clinic/ecg_001' has fold 'train'.*1 to 10",
+        ),
+        (lambda t: t.assign(fold=["3", "", *["1"] * 38]), "record 'clinic/ecg_001' has no fold"),
         (lambda t: t.assign(record=["../secret", *t["record"][1:]]), "leaves the folder"),
         (lambda t: t.assign(record=["clinic/none", *t["record"][1:]]), r"1 with a missing file.*none\.hea"),
     ],

@@ -1,3 +1,4 @@
+import re
 import shutil
 
 import numpy as np
@@ -65,6 +66,7 @@ def test_a_plain_record_is_read_without_wfdb(record, monkeypatch):
         {"names": [name.lower() for name in LEADS]},
         {"gain": 500.0},
         {"unit": "uV", "gain": 1.0},
+        {"unit": "V", "gain": 1e6},
         {"fmt": "32"},
         {"baseline": 70},
     ],
@@ -74,9 +76,9 @@ def test_lead_order_gain_unit_and_format_are_understood(tmp_path, rng, odd):
     write(tmp_path, rng.integers(-2000, 2000, (1000, 12)), **odd)
     path = tmp_path / "00001_lr"
     expected = by_wfdb(path)
-    if odd.get("unit") == "uV":
+    if unit := odd.get("unit"):
         signal, _ = wfdb.rdsamp(str(path))
-        expected = np.rint(signal.T).astype(np.int16)
+        expected = np.rint(signal.T * {"uV": 1, "V": 1e6}[unit]).astype(np.int16)
     np.testing.assert_array_equal(read_record(path), expected)
 
 
@@ -88,6 +90,72 @@ def test_what_cannot_become_such_a_record_is_refused(tmp_path, rng, odd, message
     write(tmp_path, rng.integers(-2000, 2000, (1000, 12)), **odd)
     with pytest.raises(RecordError, match=f"00001_lr.*{message}"):
         read_record(tmp_path / "00001_lr")
+
+
+@pytest.mark.parametrize("layout", ["whole", "segments"])
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        (("12 100", "12 49.9"), "lead I has 49.9 Hz; 50 Hz or more is needed"),
+        (("12 100", "12 0.00001"), "lead I has 1e-05 Hz"),
+        (
+            (" 0 V2\n", " 0 v2\n00001_lr.dat 16 1000.0(0)/mV 16 0 0 0 0 v2\n"),
+            "lead V2 is there more than once",
+        ),
+        (("1000.0(0)/mV", "1000.0(0)/µV"), "its header is not ASCII, as WFDB wants it; write uV for µV"),
+    ],
+)
+def test_a_header_that_no_samples_can_mend_is_refused(record, tmp_path, layout, wrong, named):
+    path, _ = record
+    header = path.with_suffix(".hea")
+    header.write_text(header.read_text().replace(*wrong), encoding="utf-8")
+    if layout == "segments":
+        rate = header.read_text().split()[2]
+        path = tmp_path / "two"
+        path.with_suffix(".hea").write_text(f"two/2 12 {rate} 2000\n00001_lr 1000\n00001_lr 1000\n")
+    with pytest.raises(RecordError, match=re.escape(f"{path}: {named}")):
+        read_record(path, seconds=None)
+
+
+def test_a_gap_between_segments_is_refused_as_missing_samples(record, tmp_path):
+    (tmp_path / "gap.hea").write_text("gap/3 12 100 2500\n00001_lr 1000\n~ 500\n00001_lr 1000\n")
+    with pytest.raises(RecordError, match="gap: segment 2 is a gap, samples are missing"):
+        read_record(tmp_path / "gap", seconds=None)
+
+
+def test_a_damaged_segment_is_refused_by_its_name(record, tmp_path):
+    path, samples = record
+    for part in ("one", "two"):
+        text = path.with_suffix(".hea").read_text().replace(path.name, part)
+        (tmp_path / f"{part}.hea").write_text(text)
+        shutil.copy(path.with_suffix(".dat"), tmp_path / f"{part}.dat")
+    (tmp_path / "both.hea").write_text("both/2 12 100 2000\none 1000\ntwo 1000\n")
+    expected = np.concatenate([samples, samples], axis=1)
+    np.testing.assert_array_equal(read_record(tmp_path / "both", seconds=None), expected)
+    data = tmp_path / "two.dat"
+    whole = data.read_bytes()
+    data.write_bytes(whole[:500] + bytes([whole[500] ^ 64]) + whole[501:])
+    with pytest.raises(RecordError, match=r"two: the checksum of signal .* damaged"):
+        read_record(tmp_path / "both", seconds=None)
+
+
+@pytest.mark.parametrize("beside", [1, 4])
+def test_several_samples_a_frame_are_so_many_times_the_rate(tmp_path, rng, beside):
+    """Twelve leads at 100 Hz in 50 frames a second, and a signal of another kind at another rate."""
+    samples = rng.integers(-2000, 2000, (12, 1000))
+    wfdb.wrsamp(
+        "frames",
+        fs=50,
+        units=["mV"] * 12 + ["Ohm"],
+        sig_name=[*LEADS, "RESP"],
+        e_d_signal=[*samples, rng.integers(-100, 100, 500 * beside)],
+        samps_per_frame=[2] * 12 + [beside],
+        fmt=["16"] * 13,
+        adc_gain=[1000.0] * 13,
+        baseline=[0] * 13,
+        write_dir=str(tmp_path),
+    )
+    np.testing.assert_array_equal(read_record(tmp_path / "frames"), samples)
 
 
 def test_damage_is_refused_by_name(record):

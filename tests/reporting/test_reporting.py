@@ -13,6 +13,8 @@ import pytest
 from sklearn import metrics as sk
 
 from conftest import TRAINING
+from ecg_temporal.evaluation.bootstrap import interval
+from ecg_temporal.evaluation.patients import draw_patients
 from ecg_temporal.evaluation.predictions import (
     SPLITS,
     Predictions,
@@ -45,6 +47,7 @@ ARCHITECTURES = {
 NOISE = {"cnn": 2.0, "cnn_bilstm": 0.6, "cnn_mixed": 0.5, "model": 3.0, "removed": 1.0}
 CLASSES = ["AMI", "NORM", "PMI"]
 SEEDS = [0, 1]
+PATIENTS = np.arange(300) // 2
 BOOTSTRAP = BootstrapSettings(replicates=200, seed=0, reference="cnn")
 SETTINGS = TRAINING.model_copy(update={"epochs": 2, "seeds": SEEDS})
 PROBES = ProbeSettings(permutations=2, seconds=[1, 5], seed=0)
@@ -78,7 +81,7 @@ def case(tmp_path_factory):
             "rules": by_rule(labels, predictions),
             "per_class": by_class(CLASSES, labels, predictions),
             "history": pd.DataFrame(
-                {"epoch": [1, 2], "train_loss": [0.3, 0.2], "macro_auprc": 0.4, "seed": 0}
+                {"epoch": [1, 2] * 2, "train_loss": [0.3, 0.2] * 2, "macro_auprc": 0.4, "seed": [0, 0, 1, 1]}
             ),
         }
         for kind, table in tables.items():
@@ -95,9 +98,11 @@ def case(tmp_path_factory):
         write_predictions(folder / f"{name}.npz", predictions)
         found[name] = predictions
     del found["removed"]
-    results = read_results(folder / "metrics", list(ARCHITECTURES))
+    results = read_results(folder / "metrics", list(ARCHITECTURES), epochs=2)
     probes = read_probes(folder / "probes", list(ARCHITECTURES))
-    findings = find(ARCHITECTURES, CLASSES, labels, found, probes, results, "half", BOOTSTRAP, PROBES)
+    findings = find(
+        ARCHITECTURES, CLASSES, labels, PATIENTS, found, probes, results, "half", BOOTSTRAP, PROBES
+    )
     return folder, labels, results, findings
 
 
@@ -106,7 +111,9 @@ def test_results_are_those_of_params_not_of_whatever_lies_there(case):
     assert list(results.headline.index) == list(ARCHITECTURES)
     assert set(results.per_class["architecture"]) == set(ARCHITECTURES)
     with pytest.raises(ValueError, match="no results of 'new'"):
-        read_results(folder / "metrics", ["cnn", "new"])
+        read_results(folder / "metrics", ["cnn", "new"], epochs=2)
+    with pytest.raises(ValueError, match=r"history/cnn\.csv: seed 0 was trained for 2 epochs, not 3"):
+        read_results(folder / "metrics", ["cnn"], epochs=3)
     with pytest.raises(ValueError, match="no probes of 'new'"):
         read_probes(folder / "probes", ["new"])
 
@@ -201,7 +208,9 @@ def test_a_recurrent_reference_is_not_set_against_itself(case, splits):
     predictions = {name: read_predictions(folder / f"{name}.npz") for name in ARCHITECTURES}
     probes = read_probes(folder / "probes", list(ARCHITECTURES))
     reference = BOOTSTRAP.model_copy(update={"reference": "cnn_mixed"})
-    found = find(ARCHITECTURES, CLASSES, labels, predictions, probes, results, "half", reference, PROBES)
+    found = find(
+        ARCHITECTURES, CLASSES, labels, PATIENTS, predictions, probes, results, "half", reference, PROBES
+    )
     assert found.recurrent is None
     page = page_of(labels, results, found, splits, reference)
     assert "No recurrent architecture is compared with cnn_mixed" in page
@@ -269,8 +278,11 @@ def test_every_figure_draws_and_synthetic_data_says_so(case, splits, tmp_path):
         "## Overfitting",
     ):
         assert part in page, part
-    rows = differences(findings.from_reference, list(ARCHITECTURES)).splitlines()
+    rows = differences(findings.from_reference, list(ARCHITECTURES), "model").splitlines()
     assert len(rows) == 5 and "**+" in rows[2]  # better, and surely so
+    sure = findings.from_reference.assign(p_holm=0.0)
+    bold = ["**" in row for row in differences(sure, list(ARCHITECTURES), "model").splitlines()[2:]]
+    assert bold == [True, True, False]
     for block in page.split("\n\n"):
         if block.startswith("|"):
             assert len({line.count("|") for line in block.splitlines()}) == 1
@@ -398,16 +410,31 @@ def test_groups_and_diagnoses_are_measured_as_if_they_were_alone():
     assert groups["40 to 59"].sum() == (people["age"] == 59).sum()
     assert groups["80 and over"].sum() == (people["age"] == 300).sum()
     groups["nobody"] = np.zeros(200, bool)
-    table = by_subgroup(groups, labels, scores, decisions, BOOTSTRAP).set_index(["group", "metric"])
+    patients = np.arange(200) // 2
+    table = by_subgroup(groups, labels, scores, decisions, patients, BOOTSTRAP)
+    table = table.set_index(["group", "metric"])
     assert "nobody" not in table.index
     women = groups["women"]
     row = table.loc[("women", "micro_f1")]
     assert row["value"] == pytest.approx(sk.f1_score(labels[women], decisions[women], average="micro"))
     assert row["records"] == women.sum() and row["low"] < row["value"] < row["high"]
-    each = by_diagnosis(CLASSES, labels, scores, decisions)
+    each = by_diagnosis(CLASSES, labels, scores, decisions, patients, BOOTSTRAP)
+    draws = draw_patients(patients, BOOTSTRAP.replicates, BOOTSTRAP.seed)
+    by_scikit_learn = {
+        "average_precision": (sk.average_precision_score, scores),
+        "roc_auc": (sk.roc_auc_score, scores),
+        "recall": (sk.recall_score, decisions),
+        "precision": (sk.precision_score, decisions),
+    }
     for k, name in enumerate(CLASSES):
-        assert each.loc[name, "recall"] == pytest.approx(sk.recall_score(labels[:, k], decisions[:, k]))
-        assert each.loc[name, "precision"] == pytest.approx(sk.precision_score(labels[:, k], decisions[:, k]))
+        for metric, (score, given) in by_scikit_learn.items():
+            value = score(labels[:, k], given[:, k])
+            drawn = [score(labels[:, k], given[:, k], sample_weight=weights) for weights in draws.T]
+            expected = (value, *interval(value, np.array(drawn)))
+            found = each.loc[name, [metric, f"{metric}_low", f"{metric}_high"]].to_list()
+            assert found == pytest.approx(expected, abs=1e-9), (name, metric)
+    nothing = by_diagnosis(CLASSES, labels * 0, scores, decisions & False, patients, BOOTSTRAP)
+    assert nothing.drop(columns="positives").isna().all(axis=None)
 
 
 def test_the_model_card_names_groups_diagnoses_and_failures(case, splits):
@@ -420,8 +447,8 @@ def test_the_model_card_names_groups_diagnoses_and_failures(case, splits):
         ARCHITECTURES[findings.verdict.least],
         splits["test"].description,
         people,
-        by_subgroup(subgroups(people), truth, truth - 0.5, decisions, BOOTSTRAP),
-        by_diagnosis(CLASSES, truth, truth - 0.5, decisions),
+        by_subgroup(subgroups(people), truth, truth - 0.5, decisions, PATIENTS, BOOTSTRAP),
+        by_diagnosis(CLASSES, truth, truth - 0.5, decisions, PATIENTS, BOOTSTRAP),
         pd.DataFrame(said_of_each(truth, decisions), CLASSES, CLASSES),
         "half",
         SETTINGS,
@@ -429,6 +456,8 @@ def test_the_model_card_names_groups_diagnoses_and_failures(case, splits):
     assert text.startswith(f"# Model card: {findings.verdict.least}") and SYNTHETIC in text
     rows = {line.split("|")[1].strip() for line in text.splitlines() if line.startswith("|")}
     assert rows >= {"women", "men", "40 to 59", *CLASSES} and "under 40" not in rows
+    norm = next(line for line in text.splitlines() if line.startswith("| NORM"))
+    assert re.fullmatch(r"\|[^|]+\|[^|]+\| +\d+ \|( +[01]\.\d{3} \[[01]\.\d{3}, [01]\.\d{3}\] \|){4}", norm)
     assert "not a medical device" in text and "nothing is known about: PMI" in text
     assert "nan" not in text
 

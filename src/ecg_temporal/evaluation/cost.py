@@ -27,8 +27,8 @@ def multiply_accumulates(model: nn.Module, signals: Tensor) -> int:
         elif isinstance(layer, nn.Linear):
             total += output.numel() * layer.in_features
         else:
-            steps = inputs[0].shape[1]
-            total += steps * sum(
+            frames = inputs[0].shape[0] * inputs[0].shape[1]
+            total += frames * sum(
                 w.numel() for name, w in layer.named_parameters() if name.startswith("weight")
             )
 

@@ -104,7 +104,9 @@ def draw_ecg(
                 halo = [withStroke(linewidth=3, foreground="white")]
                 name = SPELLED.get(lead, lead)
                 paper.text(start + 0.06, zero + 0.85, name, fontweight="bold", path_effects=halo, zorder=3)
-        figure.text(MARGIN_MM / width_mm, 1 - 9 / height_mm, title, fontsize=9, fontweight="bold")
+        figure.text(
+            MARGIN_MM / width_mm, 1 - 9 / height_mm, title, fontsize=9, fontweight="bold", parse_math=False
+        )
         figure.text(
             (MARGIN_MM + SECONDS * MM_PER_SECOND) / width_mm,
             1 - 9 / height_mm,
@@ -118,6 +120,6 @@ def draw_ecg(
             weight = "bold" if decided else "normal"
             percent = f"{probability:.0%}" if probability >= 0.005 else "<1%"
             figure.text(left, y, percent.rjust(4), fontweight=weight, family="monospace")
-            figure.text(left + 9 / width_mm, y, name, fontweight=weight)
+            figure.text(left + 9 / width_mm, y, name, fontweight=weight, parse_math=False)
         figure.text(left, 3 / height_mm, "Not a medical device.", fontsize=7, color="#666666")
     return figure

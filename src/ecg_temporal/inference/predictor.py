@@ -96,6 +96,8 @@ def load_predictor(
     if rule not in fitted.rules:
         known = ", ".join(fitted.rules) or "none"
         raise ValueError(f"{decisions / name}.json has no rule {rule!r}, but {known}; run `dvc repro`")
+    if not fitted.seeds:
+        raise ValueError(f"{decisions / name}.json names no seed; run `dvc repro`")
     loaded = [read_model(models / name / str(seed)) for seed in fitted.seeds]
     return Predictor(
         [model.to(hardware.device) for model, _ in loaded], loaded[0][1], fitted.rules[rule], hardware
@@ -112,7 +114,7 @@ def winners(verdict: Path = VERDICT) -> dict[str, str]:
     try:
         found = json.loads(verdict.read_text(encoding="utf-8"))
         return {"winner": str(found["least"]), "best": str(found["best"])}
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{verdict}: {error}; run `dvc repro`, or say which model") from None
 
 

@@ -10,15 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import wfdb
 from numpy.typing import NDArray
 
 from ecg_temporal.inference.predictor import SHORTEST_SECONDS
 from ecg_temporal.ptbxl.settings import SAMPLING_RATE
-from ecg_temporal.ptbxl.waveforms import LEADS, RecordError, read_record
-
-LOWEST_RATE = 50
-"""Hz. A lower rate has lost most of the QRS complex, whatever is made of it."""
+from ecg_temporal.ptbxl.waveforms import RecordError, read_record
 
 
 @dataclass(frozen=True)
@@ -42,14 +38,17 @@ def find_records(paths: Iterable[Path]) -> list[Path]:
     found: dict[Path, None] = {}
     for path in paths:
         record = path.with_suffix("") if path.suffix in (".hea", ".dat", ".mat") else path
+        is_record = record.with_name(record.name + ".hea").is_file()
         if path.is_dir():
             headers = [header for header in path.rglob("*.hea") if header.is_file()]
             segments = {segment for header in headers for segment in _segments(header)}
             inside = sorted({header.with_suffix("") for header in headers} - segments)
+            if not inside and is_record:  # beside a folder of its name
+                inside = [record]
             if not inside:
                 raise FileNotFoundError(f"{path}: no WFDB header (.hea) in this folder or below")
             found |= dict.fromkeys(inside)
-        elif record.with_name(record.name + ".hea").is_file():
+        elif is_record:
             found[record] = None
         else:
             raise FileNotFoundError(f"{path}: neither a folder nor a record: there is no {record}.hea")
@@ -60,11 +59,9 @@ def read_ecg(path: Path) -> ECG:
     """Read the record at `path`, without suffix.
 
     Raises:
-        RecordError: as `ptbxl.waveforms.read_record`; it is shorter than a second, sampled below 50 Hz, has a
-            lead twice or a gap between its segments, or a file can't be opened.
+        RecordError: as `ptbxl.waveforms.read_record`; it is shorter than a second, or a file can't be opened.
 
     """
-    _refuse_header(path)
     try:
         signals = read_record(path, seconds=None)
     except OSError as error:
@@ -76,24 +73,6 @@ def read_ecg(path: Path) -> ECG:
     listed = re.search(r"^#[ \t]*Dx:[ \t]*(.*)$", header, re.MULTILINE)
     codes = [code.strip() for code in listed[1].split(",")] if listed else []
     return ECG(str(path), signals, [code for code in codes if code not in ("", "Unknown")])
-
-
-def _refuse_header(path: Path) -> None:
-    """Refuse what no samples can mend, before they are read."""
-    try:
-        header = wfdb.rdheader(str(path), rd_segments=True)
-    except Exception:  # wfdb raises whatever a damaged header leads to; read_record then says what
-        return
-    if header.fs and header.fs < LOWEST_RATE:
-        raise RecordError(
-            "a low rate", f"{path}: {header.fs:g} Hz is too low; {LOWEST_RATE} Hz or more is needed"
-        )
-    for number, segment in enumerate(getattr(header, "seg_name", []), start=1):
-        if segment == "~":
-            raise RecordError("missing samples", f"{path}: segment {number} is a gap, samples are missing")
-    names = [str(name).upper() for name in header.sig_name or []]
-    if twice := [lead for lead in LEADS if names.count(lead) > 1]:
-        raise RecordError("a lead twice", f"{path}: lead {', '.join(twice)} is there more than once")
 
 
 def _segments(header: Path) -> list[Path]:

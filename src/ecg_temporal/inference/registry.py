@@ -2,14 +2,12 @@
 
 import hashlib
 import tempfile
-from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from shutil import copy, copytree
 
 import mlflow
 import numpy as np
-from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 from mlflow.types import Schema, TensorSpec
 
@@ -29,7 +27,7 @@ def register(
 ) -> str:
     """Log the ensemble of `architecture` as a servable model, register it, and return its URI by alias.
 
-    Where `alias` already is this architecture and rule with these weights, nothing is logged again.
+    Where this architecture and rule are registered with these weights, nothing is logged again.
 
     Parameters
     ----------
@@ -63,9 +61,9 @@ def register(
     sha256 = hashlib.sha256(b"".join(hashlib.sha256(path.read_bytes()).digest() for path in kept)).hexdigest()
     tags = {"architecture": architecture, "rule": rule, "sha256": sha256}
     client = mlflow.MlflowClient()
-    with suppress(MlflowException):  # no such alias yet
-        known = client.get_model_version_by_alias(NAME, alias)
+    for known in client.search_model_versions(f"name = '{NAME}'"):
         if tags.items() <= known.tags.items():
+            client.set_registered_model_alias(NAME, alias, known.version)
             return f"models:/{NAME}@{alias}"
     tags |= tracking.origin()
     with (

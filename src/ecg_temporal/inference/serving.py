@@ -1,7 +1,8 @@
 """A predictor as an MLflow model. MLflow runs this file as a script where it loads the model: no pickle.
 
 Input: float32 tensor [records, leads, time], microvolts at 100 Hz. Output: probabilities [records, classes],
-calibrated except under the rule `half`, in the order of the class names in the model's metadata.
+calibrated except under the rules `half` and `half+likeliest`, in the order of the class names in the model's
+metadata.
 """
 
 from pathlib import Path

@@ -63,7 +63,13 @@ def collect_own(tree: Path, folder: Path, on_bad_record: Literal["fail", "skip"]
         raise ValueError(
             f"{path}: record {empty[0]!r} has no patient; fill them all in, or leave the column out"
         )
-    folds = found["fold"] if "fold" in found else deal(labels, patients.tolist())
+    if "fold" not in found:
+        found["fold"] = deal(labels, patients.tolist())
+    folds = _numbers(path, found, "fold", lambda fold: fold.isin(range(1, FOLDS + 1)), f"1 to {FOLDS}")
+    if empty := found["record"][folds.isna()].tolist():
+        raise ValueError(
+            f"{path}: record {empty[0]!r} has no fold; fill them all in, or leave the column out"
+        )
     table = pd.DataFrame(
         {
             "patient_id": pd.factorize(patients)[0] + 1,

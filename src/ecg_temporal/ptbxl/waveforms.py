@@ -2,10 +2,11 @@
 
 Plain PTB-XL records (format 16, 1000/mV, 12 leads in order) are read straight from the file, sixty times
 faster than by `wfdb`; anything else goes through `wfdb`, and is resampled if it must be. Either way each
-lead's 16-bit header checksum must hold. The header format: https://wfdb.io/spec/header-files.html.
+signal's 16-bit header checksum must hold. The header format: https://wfdb.io/spec/header-files.html.
 """
 
 import re
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -22,10 +23,13 @@ SAMPLES = 1000
 
 SECONDS = SAMPLES / SAMPLING_RATE
 
+LOWEST_RATE = 50
+"""Hz. A lower rate has lost most of the QRS complex, whatever is made of it."""
+
 _MISSING = np.iinfo(np.int16).min
 """How format 16 says that a sample is missing."""
 
-_MICROVOLTS = {"uv": 1.0, "µv": 1.0, "mv": 1e3, "v": 1e6}
+_MICROVOLTS = {"uv": 1.0, "mv": 1e3, "v": 1e6}
 
 _PLAIN_HEADER = re.compile(
     rf"(?P<record>[\w-]+) {len(LEADS)} {SAMPLING_RATE} {SAMPLES}\s*\n"
@@ -62,8 +66,8 @@ def read_record(path: Path, seconds: float | None = SECONDS) -> NDArray[np.int16
     Raises
     ------
     RecordError
-        A file is missing, truncated or damaged; a lead is missing; it is not as long as it must be; a
-        sample is missing or too large.
+        A file is missing, truncated or damaged; a lead is missing, there twice, sampled below 50 Hz or in an
+        unknown unit; the record is not as long as it must be; a sample is missing or too large.
 
     """
     header_path = path.with_name(path.name + ".hea")
@@ -83,7 +87,7 @@ def read_record(path: Path, seconds: float | None = SECONDS) -> NDArray[np.int16
             f"{path}.dat: {samples.size * 2} bytes, not {SAMPLES * len(LEADS) * 2} as its header says",
         )
     signal = samples.reshape(SAMPLES, len(LEADS)).T
-    _check_sums(path, signal, [int(value) for value in plain.groups()[1:]])
+    _check_sums(path, list(signal), [int(value) for value in plain.groups()[1:]])
     if signal.min() == _MISSING:
         lost = int((signal == _MISSING).sum())
         raise RecordError("missing samples", f"{path}: {lost} samples are missing")
@@ -92,7 +96,20 @@ def read_record(path: Path, seconds: float | None = SECONDS) -> NDArray[np.int16
 
 def _read_by_wfdb(path: Path, seconds: float | None) -> NDArray[np.int16]:
     try:
-        return _convert(path, wfdb.rdrecord(str(path), physical=False), seconds)
+        header = wfdb.rdheader(str(path), rd_segments=True)
+        _refuse_header(path, header)
+        record = wfdb.rdrecord(str(path), physical=False, smooth_frames=False)
+        if isinstance(header, wfdb.MultiRecord):
+            # Of the whole, wfdb computes the checksums from what it has read.
+            for segment in header.segments:
+                if not segment.sig_len:  # it only says which signals there are
+                    continue
+                part = path.with_name(segment.record_name)
+                read = wfdb.rdrecord(str(part), physical=False, smooth_frames=False)
+                _check_sums(part, read.e_d_signal, read.checksum)
+        else:
+            _check_sums(path, record.e_d_signal, record.checksum)
+        return _convert(path, record, seconds)
     except (FileNotFoundError, RecordError):
         raise
     except Exception as error:  # wfdb raises whatever a damaged header leads to, also when it converts
@@ -101,46 +118,68 @@ def _read_by_wfdb(path: Path, seconds: float | None) -> NDArray[np.int16]:
         ) from error
 
 
+def _refuse_header(path: Path, header: wfdb.Record | wfdb.MultiRecord) -> None:
+    """Refuse what samples can't mend, before they are read."""
+    parts = header.segments if isinstance(header, wfdb.MultiRecord) else [header]
+    for number, part in enumerate(parts, start=1):
+        if part is None:
+            raise RecordError("missing samples", f"{path}: segment {number} is a gap, samples are missing")
+        # wfdb leaves out what is not ASCII, and takes µV for V.
+        text = path.with_name(f"{part.record_name}.hea").read_bytes()
+        if any(not line.isascii() for line in text.splitlines() if not line.startswith(b"#")):
+            raise RecordError(
+                "an unknown unit", f"{path}: its header is not ASCII, as WFDB wants it; write uV for µV"
+            )
+        names = [str(name).upper() for name in part.sig_name or []]
+        if missing := [lead for lead in LEADS if lead not in names]:
+            raise RecordError(
+                "a missing lead", f"{path}: no lead {', '.join(missing)}; it has {', '.join(names) or 'none'}"
+            )
+        if twice := [lead for lead in LEADS if names.count(lead) > 1]:
+            raise RecordError("a lead twice", f"{path}: lead {', '.join(twice)} is there more than once")
+        for name, frames in zip(names, part.samps_per_frame, strict=True):
+            if name in LEADS and part.fs * frames < LOWEST_RATE:
+                raise RecordError(
+                    "a low rate",
+                    f"{path}: lead {name} has {part.fs * frames:g} Hz; {LOWEST_RATE} Hz or more is needed",
+                )
+
+
 def _convert(path: Path, record: wfdb.Record, seconds: float | None) -> NDArray[np.int16]:
-    names = [str(name).upper() for name in record.sig_name or []]
-    if missing := [lead for lead in LEADS if lead not in names]:
-        raise RecordError(
-            "a missing lead", f"{path}: no lead {', '.join(missing)}; it has {', '.join(names) or 'none'}"
-        )
-    if not record.fs or (seconds and abs(record.sig_len / record.fs - seconds) > 0.5 / record.fs):
+    if seconds and abs(record.sig_len / record.fs - seconds) > 0.5 / record.fs:
         raise RecordError(
             "another length",
-            f"{path}: {record.sig_len} samples at {record.fs} Hz are not {seconds or 0:g} seconds",
+            f"{path}: {record.sig_len} samples at {record.fs} Hz are not {seconds:g} seconds",
         )
-    _check_sums(path, record.d_signal.T, record.checksum)
-    physical = record.dac()
-    microvolts = np.empty((len(LEADS), record.sig_len))
-    for k, lead in enumerate(LEADS):
-        column = names.index(lead)
+    names = [str(name).upper() for name in record.sig_name]
+    columns = [names.index(lead) for lead in LEADS]
+    physical = record.dac(expanded=True)
+    if lost := sum(int((~np.isfinite(physical[column])).sum()) for column in columns):
+        raise RecordError("missing samples", f"{path}: {lost} samples are missing")
+    leads = []
+    for lead, column in zip(LEADS, columns, strict=True):
         unit = record.units[column]
         if unit.lower() not in _MICROVOLTS:
             raise RecordError(
                 "an unknown unit", f"{path}: lead {lead} is in {unit!r}; known are uV, mV and V"
             )
-        microvolts[k] = physical[:, column] * _MICROVOLTS[unit.lower()]
-    if not np.isfinite(microvolts).all():
-        raise RecordError(
-            "missing samples", f"{path}: {int((~np.isfinite(microvolts)).sum())} samples are missing"
-        )
-    if record.fs != SAMPLING_RATE:
-        ratio = Fraction(SAMPLING_RATE / record.fs).limit_denominator(1000)
-        microvolts = resample_poly(microvolts, ratio.numerator, ratio.denominator, axis=1, padtype="line")
-    rounded = np.rint(microvolts[:, : round(seconds * SAMPLING_RATE) if seconds else None])
+        microvolts = physical[column] * _MICROVOLTS[unit.lower()]
+        rate = record.fs * record.samps_per_frame[column]
+        if rate != SAMPLING_RATE:
+            ratio = Fraction(SAMPLING_RATE / rate).limit_denominator(1000)
+            microvolts = resample_poly(microvolts, ratio.numerator, ratio.denominator, padtype="line")
+        leads.append(np.rint(microvolts[: round(seconds * SAMPLING_RATE) if seconds else None]))
+    rounded = np.stack(leads)
     limit = np.iinfo(np.int16).max
     if np.abs(rounded).max() > limit:
         raise RecordError("a sample too large", f"{path}: a sample is beyond ±{limit} microvolts")
     return rounded.astype(np.int16)
 
 
-def _check_sums(path: Path, signal: NDArray[np.integer], expected: list[int | None]) -> None:
-    sums = signal.sum(axis=1, dtype=signal.dtype)  # that of int16 wraps around, as the checksum does
-    for k, (found, value) in enumerate(zip(sums, expected, strict=True)):
-        if value is not None and (int(found) - value) & 0xFFFF:
+def _check_sums(path: Path, signals: Sequence[NDArray[np.integer]], expected: Sequence[int | None]) -> None:
+    for k, (signal, value) in enumerate(zip(signals, expected, strict=True)):
+        found = int(signal.sum(dtype=signal.dtype))  # that of int16 wraps around, as the checksum does
+        if value is not None and (found - value) & 0xFFFF:
             raise RecordError(
                 "a wrong checksum",
                 f"{path}: the checksum of signal {k} is not the one in its header: damaged",

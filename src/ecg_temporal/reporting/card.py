@@ -11,7 +11,7 @@ from ecg_temporal.evaluation.verdict import Verdict
 from ecg_temporal.models.settings import ArchitectureSettings
 from ecg_temporal.ptbxl.names import NAMES
 from ecg_temporal.reporting.page import SYNTHETIC
-from ecg_temporal.reporting.subgroups import SHOWN
+from ecg_temporal.reporting.subgroups import DIAGNOSIS, SHOWN
 from ecg_temporal.reporting.tables import METRICS, aligned, describe
 from ecg_temporal.store import Description
 from ecg_temporal.training.settings import TrainSettings
@@ -46,7 +46,7 @@ def model_card(
     groups : DataFrame
         `subgroups.by_subgroup`'s, of the ensemble on the test fold.
     classes : DataFrame
-        By subclass: positives, average_precision, roc_auc, recall and precision of the same.
+        `subgroups.by_diagnosis`'s, of the same.
     said : DataFrame
         [subclass that a record has, subclass that is said of it], shares of the test records.
 
@@ -71,7 +71,7 @@ def model_card(
         "rates, and calibrates; fold 10 tests, and it is there that the verdict called this architecture enough. "
         f"{_who(people)}{PTBXL if about.dataset.startswith('PTB-XL') else ''}",
         "## How well, for whom\n\n"
-        "On the test fold, with 95% intervals of a bootstrap over its records. Groups differ in what they suffer "
+        "On the test fold, with 95% intervals of a bootstrap over its patients. Groups differ in what they suffer "
         "from, so a difference between them is not by itself one of the model. macro-AUROC is the mean over the diagnoses "
         "that a group has; a record without sex or age is in none of their groups.",
         _groups(groups),
@@ -104,10 +104,12 @@ def _groups(groups: pd.DataFrame) -> str:
 
 
 def _classes(classes: pd.DataFrame) -> str:
-    rows = [["", "", "positives", "average precision", "AUROC", "recall", "precision"]]
+    rows = [["", "", "positives", *DIAGNOSIS.values()]]
     for name, row in classes.sort_values("positives", ascending=False, kind="stable").iterrows():
-        figures = [row[key] for key in ("average_precision", "roc_auc", "recall", "precision")]
-        texts = ["–" if pd.isna(value) else f"{value:.3f}" for value in figures]
+        cells = [
+            {"value": row[key], "low": row[f"{key}_low"], "high": row[f"{key}_high"]} for key in DIAGNOSIS
+        ]
+        texts = [_with_interval(cell, digits=3) for cell in cells]
         rows.append([str(name), NAMES.get(str(name), ""), f"{row['positives']:.0f}", *texts])
     return aligned(rows, text_columns=2)
 
@@ -136,10 +138,11 @@ def _failures(classes: pd.DataFrame, said: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
-def _with_interval(cell: dict[Any, Any]) -> str:
+def _with_interval(cell: dict[Any, Any], digits: int = 4) -> str:
     if pd.isna(cell["value"]):
         return "–"
-    return f"{cell['value']:.4f} [{cell['low']:.4f}, {cell['high']:.4f}]"
+    value, low, high = (f"{cell[key]:.{digits}f}" for key in ("value", "low", "high"))
+    return f"{value} [{low}, {high}]"
 
 
 def _name(subclass: object) -> str:

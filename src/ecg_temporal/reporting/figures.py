@@ -168,7 +168,8 @@ def depth(
         plain = [name for _, name in kinds.get("no recurrence", []) if architectures[name].widen == 1]
         for k, (kind, members) in enumerate(kinds.items()):
             color, marker = FAMILIES[kind]
-            start = [(0, plain[0])] if plain and kind != "no recurrence" else []
+            joined = kind not in ("no recurrence", "mixed")
+            start = [(0, plain[0])] if plain and joined else []
             line = sorted([*start, *members])
             shift = 0.04 * (k - len(kinds) / 2)
             x = [layers + shift for layers, _ in line]
@@ -176,8 +177,8 @@ def depth(
             value = rows.loc[names, "value"].to_numpy()
             if kind == "no recurrence":
                 x = [shift + 0.1 * place for place in range(len(names))]
-            joined = "none" if kind in ("no recurrence", "mixed") else "-"
-            axes.plot(x, value, color=color, marker=marker, linestyle=joined, linewidth=1.2, label=kind)
+            style = "-" if joined else "none"
+            axes.plot(x, value, color=color, marker=marker, linestyle=style, linewidth=1.2, label=kind)
             shown = slice(1 if start else 0, None)
             for place, name in list(zip(x, names, strict=True))[shown]:
                 axes.plot([place] * 2, rows.loc[name, ["low", "high"]], color=color, linewidth=0.8)

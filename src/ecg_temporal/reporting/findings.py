@@ -10,7 +10,6 @@ from ecg_temporal.evaluation.bootstrap import (
     Sample,
     class_differences,
     differences,
-    draw,
     figures,
     intervals,
     order_effect,
@@ -19,6 +18,7 @@ from ecg_temporal.evaluation.bootstrap import (
 from ecg_temporal.evaluation.calibration import reliability_curve, sigmoid
 from ecg_temporal.evaluation.decisions import DecisionRule
 from ecg_temporal.evaluation.metrics import average_precision, nanmean
+from ecg_temporal.evaluation.patients import draw_patients
 from ecg_temporal.evaluation.predictions import SPLITS, Predictions
 from ecg_temporal.evaluation.probe_settings import ProbeSettings
 from ecg_temporal.evaluation.settings import BootstrapSettings
@@ -85,6 +85,7 @@ def find(
     architectures: dict[str, ArchitectureSettings],
     classes: list[str],
     labels: Labels,
+    patients: NDArray[np.generic],
     predictions: dict[str, Predictions],
     probes: Probes,
     results: Results,
@@ -100,6 +101,8 @@ def find(
     classes : list of str
     labels : dict of str to uint8 array [records, classes]
         Of every split, all records.
+    patients : array [records]
+        Whose each test record is.
     predictions, probes, results
         Of every architecture.
     rule : str
@@ -109,7 +112,7 @@ def find(
 
     """
     truth = labels["test"]
-    draws = draw(len(truth), bootstrap.replicates, bootstrap.seed)
+    draws = draw_patients(patients, bootstrap.replicates, bootstrap.seed)
     rules = {name: fit_rules(labels, p, rule) for name, p in predictions.items()}
     decisions = {
         name: np.stack([r.decide(x) for r, x in zip(rules[name], p.logits["test"], strict=True)])

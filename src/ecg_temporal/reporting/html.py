@@ -129,7 +129,7 @@ def _comparison(table: pd.DataFrame, findings: Findings, rule: str) -> str:
             ensembles += _row_of(row, models, {metric: f"ensemble_{metric}" for metric in METRICS}, {}, "")
     return (
         f"<p>Decision rule {escape(rule)}; mean over seeds, below it the 95% interval of a bootstrap over the test "
-        "records and the standard deviation over seeds. A click on a heading sorts. In bold the best "
+        "patients and the standard deviation over seeds. A click on a heading sorts. In bold the best "
         "architecture; <em>nothing</em> and <em>always …</em> are constant predictions.</p>"
         + _table("Test fold", ["architecture", *METRICS.values(), "parameters"], rows)
         + "<p>The seeds of each as an ensemble, whose logits are averaged:</p>"
@@ -324,7 +324,7 @@ def _methods(
         f"<li>Rule {escape(rule)} was learned without the test fold, which takes no part in training, scaling, "
         "thresholds, or the choice of recipe, learning rates and rule. Which architecture is called the best, and which "
         "enough, is found on it.</li>"
-        f"<li>Intervals: paired bootstrap over the test records, {bootstrap.replicates:,} replicates, seeds averaged "
+        f"<li>Intervals: paired bootstrap over the test patients, {bootstrap.replicates:,} replicates, seeds averaged "
         "within a replicate, bias-corrected. They don't say how much another training would differ.</li>"
         f"<li>Trained on {escape('; '.join(trained))}.</li></ul>"
         "<p>To reproduce it, check out the commit that holds this page, and run:</p>"

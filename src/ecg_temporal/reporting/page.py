@@ -137,20 +137,23 @@ def _rules(results: Results, names: list[str], rule: str) -> str:
 def _differences(findings: Findings, names: list[str], bootstrap: BootstrapSettings) -> str:
     parts = [
         f"## Differences from {bootstrap.reference}",
-        "With 95% intervals of a paired bootstrap over the test records "
+        "With 95% intervals of a paired bootstrap over the patients of the test fold "
         f"({bootstrap.replicates:,} replicates, seeds averaged within a replicate, bias-corrected); in bold "
-        "where Holm's correction over the compared architectures leaves p < 0.05. They say how far the test "
+        "where Holm's correction over the compared architectures leaves p < 0.05 "
+        f"(never `{CANDIDATE}`, which is not one of them). They say how far the test "
         "fold can be trusted, not how much another training would differ: that is the standard deviation "
         "over seeds above. "
         "Classes with fewer than ten positive test records move macro-AUPRC by hundredths; the second column "
         "leaves them out.",
-        differences(findings.from_reference, names),
+        differences(findings.from_reference, names, CANDIDATE),
     ]
     if findings.best != bootstrap.reference:
         parts += [
             f"## Differences from the best, {findings.best}",
-            "It was found on the same test fold, which flatters it a little.",
-            differences(findings.from_best, names),
+            "It was found on the same test fold, which flatters it a little. Holm's correction is over "
+            "another family here, so that a pair may be in bold in one of the two tables alone. The sentence "
+            "at the top goes by the intervals of macro-AUPRC here, which are not corrected.",
+            differences(findings.from_best, names, CANDIDATE),
         ]
     return "\n\n".join(parts)
 

@@ -36,11 +36,11 @@ class Probes:
     cost: dict[str, dict[str, Any]]
 
 
-def read_results(metrics: Path, names: list[str]) -> Results:
+def read_results(metrics: Path, names: list[str], epochs: int) -> Results:
     """Read the results of the architectures `names`; others that the folder may hold are left alone.
 
     Raises:
-        ValueError: a file is missing or damaged.
+        ValueError: a file is missing or damaged, or a training is not of `epochs` epochs.
 
     """
     headline: dict[str, dict[str, float]] = {}
@@ -53,6 +53,12 @@ def read_results(metrics: Path, names: list[str]) -> Results:
                 parts.append(table.assign(architecture=name))
         except (OSError, ValueError) as error:
             raise ValueError(f"no results of {name!r} ({error}); run `dvc repro`") from None
+        trained = tables["history"][-1].groupby("seed")["epoch"].agg(["size", "max"])
+        for seed, row in trained[(trained != epochs).any(axis=1)].iterrows():
+            raise ValueError(
+                f"{metrics / 'history' / name}.csv: seed {seed} was trained for {row['max']} epochs, not "
+                f"{epochs}: it is of another recipe; run `dvc repro -f -s train@{name}-{seed} && dvc repro`"
+            )
     frame = pd.DataFrame.from_dict(headline, orient="index").astype(float).rename_axis("architecture")
     return Results(frame, **{kind: pd.concat(parts, ignore_index=True) for kind, parts in tables.items()})
 

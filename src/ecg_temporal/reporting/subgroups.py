@@ -4,11 +4,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ecg_temporal.evaluation.bootstrap import draw, intervals, resample
-from ecg_temporal.evaluation.metrics import average_precision, roc_auc
+from ecg_temporal.evaluation.bootstrap import interval, intervals, resample
+from ecg_temporal.evaluation.patients import draw_patients
 from ecg_temporal.evaluation.settings import BootstrapSettings
 
 SHOWN = ("macro_auroc", "micro_f1", "hamming_loss", "subset_accuracy")
+DIAGNOSIS = {
+    "average_precision": "average precision",
+    "roc_auc": "AUROC",
+    "recall": "recall",
+    "precision": "precision",
+}
 AGES = {"under 40": (0, 40), "40 to 59": (40, 60), "60 to 79": (60, 80), "80 and over": (80, 1000)}
 
 
@@ -29,16 +35,18 @@ def by_subgroup(
     labels: NDArray[np.uint8],
     scores: NDArray[np.floating],
     decisions: NDArray[np.bool_],
+    patients: NDArray[np.generic],
     bootstrap: BootstrapSettings,
 ) -> pd.DataFrame:
     """Return a row per group and metric of SHOWN: group, records, metric, value, low and high.
 
-    Labels, scores and decisions are [records, classes]. A group without a record is left out.
+    Labels, scores and decisions are [records, classes], `patients` [records]. A group without a record is
+    left out.
     """
     parts = []
     for name, rows in groups.items():
         if rows.any():
-            draws = draw(int(rows.sum()), bootstrap.replicates, bootstrap.seed)
+            draws = draw_patients(patients[rows], bootstrap.replicates, bootstrap.seed)
             sample = resample(labels[rows], scores[None, rows], decisions[None, rows], draws)
             table = intervals({name: sample}).rename(columns={"architecture": "group"})
             parts.append(table[table["metric"].isin(SHOWN)].assign(records=int(rows.sum())))
@@ -50,20 +58,30 @@ def by_diagnosis(
     labels: NDArray[np.uint8],
     scores: NDArray[np.floating],
     decisions: NDArray[np.bool_],
+    patients: NDArray[np.generic],
+    bootstrap: BootstrapSettings,
 ) -> pd.DataFrame:
-    """Return a row per class: positives, average_precision, roc_auc, recall and precision.
+    """Return a row per class: positives, and the metrics of DIAGNOSIS with the ends of their 95% intervals.
 
-    What has no record to be measured on is NaN. Labels, scores and decisions are [records, classes].
+    The ends are in METRIC_low and METRIC_high; what has no record to be measured on is NaN. Labels, scores
+    and decisions are [records, classes], `patients` [records].
     """
-    hits = (labels.astype(bool) & decisions).sum(axis=0)
-    with np.errstate(invalid="ignore"):
-        return pd.DataFrame(
-            {
-                "positives": labels.sum(axis=0, dtype=int),
-                "average_precision": average_precision(labels, scores),
-                "roc_auc": roc_auc(labels, scores),
-                "recall": hits / labels.sum(axis=0, dtype=int),
-                "precision": hits / decisions.sum(axis=0),
-            },
-            index=pd.Index(classes, name="subclass"),
-        )
+    draws = draw_patients(patients, bootstrap.replicates, bootstrap.seed)
+    found = []
+    for k in range(len(classes)):
+        truth, said = labels[:, k].astype(bool), decisions[:, k]
+        alone = resample(labels[:, [k]], scores[None, :, [k]], decisions[None, :, [k]], draws)
+        hits, hits_drawn = (truth & said).sum(), draws[truth & said].sum(axis=0, dtype=np.float64)
+        row: dict[str, float] = {"positives": int(truth.sum())}
+        with np.errstate(invalid="ignore"):
+            of_each = {
+                "average_precision": (alone.value["macro_auprc"], alone.replicates["macro_auprc"]),
+                "roc_auc": (alone.value["macro_auroc"], alone.replicates["macro_auroc"]),
+                "recall": (hits / truth.sum(), hits_drawn / draws[truth].sum(axis=0)),
+                "precision": (hits / said.sum(), hits_drawn / draws[said].sum(axis=0)),
+            }
+        for metric, (value, replicates) in of_each.items():
+            low, high = interval(value, replicates)
+            row |= {metric: value, f"{metric}_low": low, f"{metric}_high": high}
+        found.append(row)
+    return pd.DataFrame(found, index=pd.Index(classes, name="subclass"))

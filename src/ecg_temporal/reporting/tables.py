@@ -88,10 +88,11 @@ def figure_table(figures: pd.DataFrame, corner: str = "", columns: dict[str, str
     return aligned([[corner, *columns.values()], *rows], text_columns=1)
 
 
-def differences(table: pd.DataFrame, names: list[str]) -> str:
+def differences(table: pd.DataFrame, names: list[str], apart: str) -> str:
     """Return `evaluation.bootstrap.differences` as Markdown, a row for each of `names` that is in it.
 
-    A cell is the difference with its 95% interval, in bold where Holm's p is below 0.05.
+    A cell is the difference with its 95% interval, in bold where Holm's p is below 0.05. The row of `apart`
+    never is: its p is not corrected.
     """
     cells = table.set_index(["architecture", "metric"]).to_dict("index")
     columns = {"macro_auprc_common": "macro-AUPRC, ≥ 10 positives ↑"}
@@ -100,7 +101,7 @@ def differences(table: pd.DataFrame, names: list[str]) -> str:
     for name in names:
         if (name, "micro_f1") in cells:
             found = [cells[name, metric] for metric in columns]
-            rows.append([name, *(_difference(row, row["p_holm"] < 0.05) for row in found)])
+            rows.append([name, *(_difference(row, row["p_holm"] < 0.05 and name != apart) for row in found)])
     return aligned(rows, text_columns=1)
 
 
