@@ -5,6 +5,7 @@ import sys
 import urllib.request
 
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
 
@@ -15,13 +16,31 @@ from servers import mlflow_on_loopback
 
 README = (ROOT / "README.md").read_text()
 REPORT = (ROOT / "reports" / "comparison.md").read_text()
+PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
+PUBLISHED = {*PARAMS["architectures"], "model"}
 
 
-def test_the_published_table_is_the_one_that_the_report_stage_made():
+def test_the_published_table_is_what_the_stages_found():
     rows = [line for line in README.splitlines() if re.match(r"\| (cnn|model|nothing|always|arXiv)", line)]
-    report = REPORT.splitlines()
-    assert len(rows) >= 17
-    assert [row for row in rows if row not in report] == []
+    cells = {row[0]: row for row in ([cell.strip(" *") for cell in line.split("|")[1:-1]] for line in rows)}
+    columns = ["macro_auprc", "macro_auroc", "micro_f1", "hamming_loss", "subset_accuracy"]
+    assert cells.keys() >= PUBLISHED and len(cells) == len(rows) == len(PUBLISHED) + 3
+    for name in PUBLISHED:
+        found = json.loads((ROOT / "metrics" / f"{name}.json").read_text())
+        seeds = (
+            pd.read_csv(ROOT / "metrics" / "seeds" / f"{name}.csv").set_index("split").loc["test", columns]
+        )
+        figures = [f"{found[metric]:.4f} ± {seeds[metric].std(ddof=1):.4f}" for metric in columns]
+        assert cells[name][2:] == [f"{found['parameters']:,}", *figures]
+    constant = [row for row in rows if not re.match(r"\| (cnn|model)", row)]
+    assert [row for row in constant if row not in REPORT.splitlines()] == []
+
+
+@pytest.mark.parametrize("name", sorted(PUBLISHED))
+def test_every_published_training_is_of_the_epochs_and_seeds_of_the_params(name):
+    history = pd.read_csv(ROOT / "metrics" / "history" / f"{name}.csv")
+    expected = dict.fromkeys(PARAMS["train"]["seeds"], PARAMS["train"]["epochs"])
+    assert history.groupby("seed")["epoch"].size().to_dict() == expected
 
 
 def test_the_verdict_is_the_one_that_the_report_stage_computed():
@@ -42,12 +61,15 @@ def test_the_makefile_has_the_targets_that_the_readme_names(target):
 ELSEWHERE = {
     "make": "CI runs them",
     "pip install": "it is among the pinned packages, and tests have no network",
+    "TRAIN_LAUNCHER": "test_two_processes_train_as_one_does",
     "mlflow server": "test_ten_trainings_at_once_log_to_a_server_on_postgresql",
     "export MLFLOW_TRACKING_URI=http": "the same",
     "export PTBXL_DIR": "the copy of the project runs on synthetic data",
 }
 COMMANDS = re.findall(
-    r"^    ((?:export|dvc|ecg-temporal|mlflow|curl|pip|make) .+?)(?: +# .*)?$", README, re.M
+    r"^    ((?:export|dvc|ecg-temporal|mlflow|curl|pip|make|TRAIN_LAUNCHER=\S+) .+?)(?: +# .*)?$",
+    README,
+    re.M,
 )
 COMMANDS += re.findall(r"`((?:dvc|ecg-temporal) (?:register|export|checkout)[^`]*)`", README)
 SCRIPT = "\n".join(re.findall(r"^    ((?:from|paths|predictor|probabilities).*)$", README, re.MULTILINE))
@@ -71,7 +93,7 @@ def ask_mlflow(project, command, post):
 def test_every_command_runs_as_the_readme_gives_it(tmp_path, rng):
     project = Project(tmp_path / "project")
     params = project.params()
-    offered = yaml.safe_load((ROOT / "params.yaml").read_text())["architectures"]
+    offered = PARAMS["architectures"]
     names = ("cnn", "cnn_bigru")
     project.write_params(params | {"architectures": {name: offered[name] for name in names}})
     project("git commit -qam 'the architectures that it names'")

@@ -97,18 +97,20 @@ def read_record(path: Path, seconds: float | None = SECONDS) -> NDArray[np.int16
 def _read_by_wfdb(path: Path, seconds: float | None) -> NDArray[np.int16]:
     try:
         header = wfdb.rdheader(str(path), rd_segments=True)
-        _refuse_header(path, header)
-        record = wfdb.rdrecord(str(path), physical=False, smooth_frames=False)
         if isinstance(header, wfdb.MultiRecord):
-            # Of the whole, wfdb computes the checksums from what it has read.
-            for segment in header.segments:
-                if not segment.sig_len:  # it only says which signals there are
-                    continue
-                part = path.with_name(segment.record_name)
-                read = wfdb.rdrecord(str(part), physical=False, smooth_frames=False)
-                _check_sums(part, read.e_d_signal, read.checksum)
+            # Of the whole, wfdb computes the checksums from what it has read: here each segment has its own.
+            for number, (name, segment) in enumerate(zip(header.seg_name, header.segments, strict=True), 1):
+                if segment is None:
+                    raise RecordError(
+                        "missing samples", f"{path}: segment {number} is a gap, samples are missing"
+                    )
+                _refuse_header(path.with_name(name), segment)
+                if segment.sig_len:  # else it only says which signals there are
+                    _read_whole(path.with_name(name))
+            record = wfdb.rdrecord(str(path), physical=False, smooth_frames=False)
         else:
-            _check_sums(path, record.e_d_signal, record.checksum)
+            _refuse_header(path, header)
+            record = _read_whole(path)
         return _convert(path, record, seconds)
     except (FileNotFoundError, RecordError):
         raise
@@ -118,31 +120,33 @@ def _read_by_wfdb(path: Path, seconds: float | None) -> NDArray[np.int16]:
         ) from error
 
 
-def _refuse_header(path: Path, header: wfdb.Record | wfdb.MultiRecord) -> None:
+def _refuse_header(path: Path, header: wfdb.Record) -> None:
     """Refuse what samples can't mend, before they are read."""
-    parts = header.segments if isinstance(header, wfdb.MultiRecord) else [header]
-    for number, part in enumerate(parts, start=1):
-        if part is None:
-            raise RecordError("missing samples", f"{path}: segment {number} is a gap, samples are missing")
-        # wfdb leaves out what is not ASCII, and takes µV for V.
-        text = path.with_name(f"{part.record_name}.hea").read_bytes()
-        if any(not line.isascii() for line in text.splitlines() if not line.startswith(b"#")):
+    # wfdb leaves out what is not ASCII, and takes µV for V.
+    lines = path.with_name(f"{path.name}.hea").read_bytes().splitlines()
+    if not all(line.isascii() for line in lines if not line.startswith(b"#")):
+        raise RecordError(
+            "an unknown unit", f"{path}: its header is not ASCII, as WFDB wants it; write uV for µV"
+        )
+    names = [str(name).upper() for name in header.sig_name or []]
+    if missing := [lead for lead in LEADS if lead not in names]:
+        raise RecordError(
+            "a missing lead", f"{path}: no lead {', '.join(missing)}; it has {', '.join(names) or 'none'}"
+        )
+    if twice := [lead for lead in LEADS if names.count(lead) > 1]:
+        raise RecordError("a lead twice", f"{path}: lead {', '.join(twice)} is there more than once")
+    for name, frames in zip(names, header.samps_per_frame, strict=True):
+        if name in LEADS and header.fs * frames < LOWEST_RATE:
             raise RecordError(
-                "an unknown unit", f"{path}: its header is not ASCII, as WFDB wants it; write uV for µV"
+                "a low rate",
+                f"{path}: lead {name} has {header.fs * frames:g} Hz; {LOWEST_RATE} Hz or more is needed",
             )
-        names = [str(name).upper() for name in part.sig_name or []]
-        if missing := [lead for lead in LEADS if lead not in names]:
-            raise RecordError(
-                "a missing lead", f"{path}: no lead {', '.join(missing)}; it has {', '.join(names) or 'none'}"
-            )
-        if twice := [lead for lead in LEADS if names.count(lead) > 1]:
-            raise RecordError("a lead twice", f"{path}: lead {', '.join(twice)} is there more than once")
-        for name, frames in zip(names, part.samps_per_frame, strict=True):
-            if name in LEADS and part.fs * frames < LOWEST_RATE:
-                raise RecordError(
-                    "a low rate",
-                    f"{path}: lead {name} has {part.fs * frames:g} Hz; {LOWEST_RATE} Hz or more is needed",
-                )
+
+
+def _read_whole(path: Path) -> wfdb.Record:
+    record = wfdb.rdrecord(str(path), physical=False, smooth_frames=False)
+    _check_sums(path, record.e_d_signal, record.checksum)
+    return record
 
 
 def _convert(path: Path, record: wfdb.Record, seconds: float | None) -> NDArray[np.int16]:
