@@ -4,7 +4,8 @@ import numpy as np
 from sklearn import metrics
 
 from benchmarks.measure import Row, in_turn, row, seconds
-from ecg_temporal.evaluation.bootstrap import COMMON, draw, resample
+from ecg_temporal.comparison.bootstrap import draw, resample
+from ecg_temporal.evaluation.summary import COMMON
 from ecg_temporal.store import Split
 
 REPLICATES, ARCHITECTURES, LOOPED = 1000, 14, 2
@@ -19,7 +20,7 @@ def resampling(split: Split, hardware: str) -> Row:
     rng = np.random.default_rng(0)
     noise = rng.normal(size=(ARCHITECTURES, 1, *split.labels.shape))
     scores = 1 / (1 + np.exp(2 - 3 * split.labels - noise))
-    draws = draw(len(split), REPLICATES, 0)
+    draws = draw(np.arange(len(split)), REPLICATES, 0)
 
     def vectorised() -> list[dict[str, np.ndarray]]:
         return [resample(split.labels, of_one, of_one >= 0.5, draws).replicates for of_one in scores]

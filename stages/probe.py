@@ -16,9 +16,9 @@ import torch
 from tqdm import tqdm
 
 from ecg_temporal import files
-from ecg_temporal.evaluation.cost import latency, multiply_accumulates, training_step_memory
-from ecg_temporal.evaluation.probe_settings import ProbeSettings
-from ecg_temporal.evaluation.probes import cropped_logits, permuted_logits, receptive_field
+from ecg_temporal.probing.cost import latency, multiply_accumulates, training_step_memory
+from ecg_temporal.probing.probes import cropped_logits, permuted_logits, receptive_field
+from ecg_temporal.probing.settings import ProbeSettings
 from ecg_temporal.settings import read_params, section
 from ecg_temporal.store import read_split
 from ecg_temporal.training.artifacts import read_model

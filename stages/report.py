@@ -1,36 +1,33 @@
-"""Tabulate and draw the comparison: reports/{index.html,comparison.md,tables,figures} and MODEL_CARD.md."""
+"""Tabulate and draw the comparison: reports/{index.html,comparison.md,tables,figures}."""
 
 import json
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
-import pandas as pd
-
 from ecg_temporal import files
+from ecg_temporal.comparison.findings import CANDIDATE, VERDICT_METRIC, find
+from ecg_temporal.comparison.results import read_csv, read_probes, read_results
+from ecg_temporal.comparison.settings import BootstrapSettings
+from ecg_temporal.comparison.trivial import trivial_lines
+from ecg_temporal.comparison.verdict import write_verdict
 from ecg_temporal.evaluation.decisions import read_rules
 from ecg_temporal.evaluation.predictions import SPLITS, read_predictions
-from ecg_temporal.evaluation.probe_settings import ProbeSettings
-from ecg_temporal.evaluation.settings import BootstrapSettings, DecisionSettings
-from ecg_temporal.evaluation.trivial import trivial_lines
+from ecg_temporal.evaluation.settings import DecisionSettings
 from ecg_temporal.models.settings import ArchitectureSettings
+from ecg_temporal.probing.settings import ProbeSettings
 from ecg_temporal.ptbxl.raw import TABLE, read_table
 from ecg_temporal.reporting import figures
-from ecg_temporal.reporting.card import model_card
 from ecg_temporal.reporting.examples import choose_examples, said_of_each
-from ecg_temporal.reporting.findings import CANDIDATE, VERDICT_METRIC, find
 from ecg_temporal.reporting.html import Shown, report_page
-from ecg_temporal.reporting.page import SYNTHETIC, comparison_page
-from ecg_temporal.reporting.results import read_csv, read_probes, read_results
-from ecg_temporal.reporting.subgroups import by_diagnosis, by_subgroup, subgroups
-from ecg_temporal.reporting.tables import comparison
+from ecg_temporal.reporting.page import comparison_page
+from ecg_temporal.reporting.tables import SYNTHETIC, comparison
 from ecg_temporal.settings import read_params, section
 from ecg_temporal.store import read_split
 from ecg_temporal.training.settings import TrainSettings
 
 METRICS, DECISIONS = Path("metrics"), Path("decisions")
 PREDICTIONS, PROBES = Path("predictions"), Path("probes")
-RAW, DATA, OUT, CARD = Path("data/raw"), Path("data/processed"), Path("reports"), Path("MODEL_CARD.md")
+RAW, DATA, OUT = Path("data/raw"), Path("data/processed"), Path("reports")
 
 
 def main() -> None:
@@ -102,8 +99,7 @@ def main() -> None:
     with files.replacing_folder(OUT / "tables") as folder:
         for name, frame in csv.items():
             frame.to_csv(folder / f"{name}.csv", index=False, float_format="%.6g")
-        verdict = json.dumps(asdict(findings.verdict), indent=2)
-        (folder / "verdict.json").write_text(verdict + "\n", encoding="utf-8")
+        write_verdict(folder / "verdict.json", findings.verdict)
     manifest = json.loads((RAW / "manifest.json").read_text(encoding="utf-8"))
     page = comparison_page(
         table,
@@ -127,7 +123,6 @@ def main() -> None:
     fitted = read_rules(DECISIONS / f"{findings.verdict.least}.json").rules[rule]
     logits = enough.ensemble("test")
     decisions = fitted.decide(logits)
-    said = said_of_each(labels["test"], decisions)
     html = report_page(
         table,
         results,
@@ -140,7 +135,7 @@ def main() -> None:
         bootstrap,
         probe_settings,
         Shown(
-            said,
+            said_of_each(labels["test"], decisions),
             choose_examples(labels["test"], decisions, fitted.probabilities(logits), about.classes),
             splits["test"].signals,
             splits["test"].ecg_id,
@@ -148,26 +143,6 @@ def main() -> None:
     )
     with files.replacing_file(OUT / "index.html") as temporary:
         temporary.write_text(html, encoding="utf-8")
-    card = model_card(
-        findings.verdict,
-        architectures[findings.verdict.least],
-        about,
-        people,
-        by_subgroup(
-            subgroups(people.loc[splits["test"].ecg_id]),
-            labels["test"],
-            logits,
-            decisions,
-            patients,
-            bootstrap,
-        ),
-        by_diagnosis(about.classes, labels["test"], logits, decisions, patients, bootstrap),
-        pd.DataFrame(said, about.classes, about.classes),
-        rule,
-        settings,
-    )
-    with files.replacing_file(CARD) as temporary:
-        temporary.write_text(card, encoding="utf-8")
     print(f"{OUT / 'comparison.md'}: {len(names)} architectures on {about.dataset}")
 
 

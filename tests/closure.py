@@ -8,7 +8,10 @@ PACKAGE = ROOT / "src" / "ecg_temporal"
 
 
 def import_closure(script: Path) -> set[str]:
-    """Return the script and all modules of the package that it imports, as paths below the project's root."""
+    """Return the script and all modules of the package that it imports, as paths below the project's root.
+
+    Without `__init__.py`: there is nothing in them but a docstring.
+    """
     found: set[Path] = set()
     queue = [script]
     while queue:
@@ -23,15 +26,19 @@ def import_closure(script: Path) -> set[str]:
             elif isinstance(node, ast.ImportFrom) and node.module:
                 names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
             queue.extend(file for name in names for file in _files(name))
-    return {str(path.relative_to(ROOT)) for path in found}
+    return {str(path.relative_to(ROOT)) for path in found if path.name != "__init__.py"}
 
 
-def with_whole_folders(modules: set[str]) -> set[str]:
-    """Return `modules` with a folder of the package in place of its modules where all of them are there."""
+def with_whole_folders(modules: set[str], taken: set[str]) -> set[str]:
+    """Return `modules` with a folder of the package in place of its modules.
+
+    Where all of them are there, or some and the folder is among those that are `taken` already.
+    """
     for folder in (path for path in PACKAGE.iterdir() if path.is_dir()):
-        inside = {str(path.relative_to(ROOT)) for path in folder.glob("*.py")}
-        if inside and inside <= modules:
-            modules = modules - inside | {str(folder.relative_to(ROOT))}
+        name = str(folder.relative_to(ROOT))
+        inside = {str(path.relative_to(ROOT)) for path in folder.glob("*.py") if path.name != "__init__.py"}
+        if inside and (inside <= modules or (name in taken and inside & modules)):
+            modules = modules - inside | {name}
     return modules
 
 

@@ -12,9 +12,9 @@ from hypothesis import settings as hypothesis_settings
 from closure import ROOT
 from ecg_temporal.evaluation.calibration import Platt
 from ecg_temporal.evaluation.decisions import EnsembleRules, ThresholdRule, write_rules
-from ecg_temporal.evaluation.probes import receptive_field
 from ecg_temporal.evaluation.settings import RULES
 from ecg_temporal.models.settings import ArchitectureSettings, TrunkSettings
+from ecg_temporal.probing.probes import receptive_field
 from ecg_temporal.ptbxl import synthetic
 from ecg_temporal.ptbxl.preprocess import preprocess
 from ecg_temporal.ptbxl.raw import read_raw

@@ -1,5 +1,6 @@
 """The DAG itself: what its stages declare, and what DVC does with them in a copy of the project."""
 
+import ast
 import json
 import re
 
@@ -7,7 +8,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from closure import ROOT, import_closure, with_whole_folders
+from closure import PACKAGE, ROOT, import_closure, with_whole_folders
 from ecg_temporal.evaluation.predictions import Predictions, read_predictions, write_predictions
 from project import Project
 
@@ -19,10 +20,21 @@ def script(body):
     return re.search(r"stages/\w+\.py", body["cmd"])[0]
 
 
+def code(name):
+    return {dep for dep in BODIES[name]["deps"] if dep.startswith(("src/", "stages/"))}
+
+
 @pytest.mark.parametrize("name", BODIES)
 def test_a_stage_depends_on_the_code_that_it_imports_and_no_other(name):
-    declared = {dep for dep in BODIES[name]["deps"] if dep.startswith(("src/", "stages/"))}
-    assert declared == with_whole_folders(import_closure(ROOT / script(BODIES[name])))
+    names = list(BODIES)
+    before = set().union(*(code(other) for other in names[: names.index(name)]))
+    assert code(name) == with_whole_folders(import_closure(ROOT / script(BODIES[name])), before)
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("__init__.py")), ids=lambda path: path.parent.name)
+def test_a_package_holds_its_docstring_alone_so_that_no_stage_depends_on_it(path):
+    (docstring,) = ast.parse(path.read_text()).body
+    assert isinstance(docstring, ast.Expr)
 
 
 def test_the_candidate_is_trained_and_measured_as_the_others_are():
@@ -53,9 +65,15 @@ def test_training_cannot_open_the_test_fold():
 def project(tmp_path_factory):
     project = Project(tmp_path_factory.mktemp("project"))
     ran = project.ran("dvc repro")
-    assert {"fetch", "preprocess", "train@cnn-0", "train_model@0", "evaluate@cnn_bilstm", "report"} <= set(
-        ran
-    )
+    assert {
+        "fetch",
+        "preprocess",
+        "train@cnn-0",
+        "train_model@0",
+        "evaluate@cnn_bilstm",
+        "report",
+        "card",
+    } <= set(ran)
     project("git add -A && git commit -qm results")
     return project
 
@@ -125,13 +143,13 @@ def test_a_clone_that_shares_a_remote_pulls_everything_and_runs_nothing(project,
 
 
 @pytest.mark.pipeline
-def test_editing_a_figure_or_a_bootstrap_setting_reruns_the_report_alone(project):
+def test_editing_a_figure_or_a_bootstrap_setting_reruns_report_and_card_alone(project):
     path = project.folder / "src/ecg_temporal/reporting/figures.py"
     before = path.read_text()
     path.write_text(before.replace("Learning curves", "Curves of learning"))
-    assert project.ran("dvc repro") == ["report"]
+    assert project.ran("dvc repro") == ["report", "card"]
     path.write_text(before)
-    assert project.ran("dvc exp run -S bootstrap.replicates=200") == ["params", "report"]
+    assert project.ran("dvc exp run -S bootstrap.replicates=200") == ["params", "report", "card"]
     project("git checkout -q . && dvc checkout -q")
 
 
@@ -139,7 +157,12 @@ def test_editing_a_figure_or_a_bootstrap_setting_reruns_the_report_alone(project
 def test_another_decision_rule_reruns_evaluation_and_report_and_trains_nothing(project):
     before = json.loads((project.folder / "metrics/cnn.json").read_text())
     evaluations = {"evaluate@cnn", "evaluate@cnn_bilstm", "evaluate_model"}
-    assert set(project.ran("dvc exp run -S decision.rule=micro_f1")) == {"params", *evaluations, "report"}
+    assert set(project.ran("dvc exp run -S decision.rule=micro_f1")) == {
+        "params",
+        *evaluations,
+        "report",
+        "card",
+    }
     after = json.loads((project.folder / "metrics/cnn.json").read_text())
     assert {name for name in before if before[name] != after[name]} <= {
         f"{prefix}{name}"
@@ -167,8 +190,8 @@ def test_an_unknown_cell_is_refused_before_anything_is_trained(project):
 @pytest.mark.pipeline
 def test_the_candidate_alone_is_retrained_and_the_difference_shown(project):
     ran = project.ran("dvc exp run -n as-gru -S model.rnn=gru")
-    assert ran[:2] == ["params", "train_model@0"] and ran[-1] == "report"
-    assert sorted(ran[2:-1]) == ["evaluate_model", "predict_model", "probe_model"]
+    assert ran[:2] == ["params", "train_model@0"] and ran[-2:] == ["report", "card"]
+    assert sorted(ran[2:-2]) == ["evaluate_model", "predict_model", "probe_model"]
     changed = project("dvc metrics diff")
     assert "metrics/model.json" in changed and "metrics/cnn.json" not in changed
     assert "as-gru" in project("dvc exp show --csv")

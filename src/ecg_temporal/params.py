@@ -4,9 +4,10 @@ from typing import Annotated, Any
 
 from pydantic import Field, StringConstraints
 
-from ecg_temporal.evaluation.probe_settings import ProbeSettings
-from ecg_temporal.evaluation.settings import BootstrapSettings, DecisionSettings
+from ecg_temporal.comparison.settings import BootstrapSettings
+from ecg_temporal.evaluation.settings import DecisionSettings
 from ecg_temporal.models.settings import ArchitectureSettings, TrunkSettings
+from ecg_temporal.probing.settings import ProbeSettings
 from ecg_temporal.ptbxl.settings import (
     SAMPLING_RATE,
     Dataset,

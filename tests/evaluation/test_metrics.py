@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
+from ecg_temporal.comparison.trivial import trivial_lines
 from ecg_temporal.evaluation.metrics import (
     average_precision,
     multilabel_metrics,
@@ -11,7 +12,6 @@ from ecg_temporal.evaluation.metrics import (
     roc_auc,
     thresholded_metrics,
 )
-from ecg_temporal.evaluation.trivial import trivial_lines
 
 
 @st.composite

@@ -273,7 +273,7 @@ def test_the_command_refuses_in_a_sentence_and_writes_nothing(trained, splits, c
             "must be a file that ends in .csv or .json",
         ),
         (["predict", "records", "--rule", "best"], "invalid choice: 'best'"),
-        (["predict", "records"], "run `dvc repro`, or say which model"),
+        (["predict", "records"], "verdict.json is not a verdict"),
         (
             ["explain", "records", "NORM", "--model", "cnn_gru", "--out", "x.png"],
             "records holds 2 records; name",

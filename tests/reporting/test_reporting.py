@@ -10,11 +10,13 @@ from xml.etree import ElementTree
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn import metrics as sk
 
 from conftest import TRAINING
-from ecg_temporal.evaluation.bootstrap import interval
-from ecg_temporal.evaluation.patients import draw_patients
+from ecg_temporal.comparison.findings import find
+from ecg_temporal.comparison.results import read_csv, read_probes, read_results
+from ecg_temporal.comparison.settings import BootstrapSettings
+from ecg_temporal.comparison.trivial import trivial_lines
+from ecg_temporal.comparison.verdict import Verdict
 from ecg_temporal.evaluation.predictions import (
     SPLITS,
     Predictions,
@@ -22,21 +24,14 @@ from ecg_temporal.evaluation.predictions import (
     rows,
     write_predictions,
 )
-from ecg_temporal.evaluation.probe_settings import ProbeSettings
-from ecg_temporal.evaluation.settings import BootstrapSettings
 from ecg_temporal.evaluation.summary import by_class, by_rule, by_seed, headline
-from ecg_temporal.evaluation.trivial import trivial_lines
-from ecg_temporal.evaluation.verdict import Verdict
 from ecg_temporal.models.settings import ArchitectureSettings
+from ecg_temporal.probing.settings import ProbeSettings
 from ecg_temporal.reporting import figures, svg
-from ecg_temporal.reporting.card import model_card
 from ecg_temporal.reporting.examples import choose_examples, said_of_each
-from ecg_temporal.reporting.findings import find
 from ecg_temporal.reporting.html import Shown, line_class, report_page
-from ecg_temporal.reporting.page import SYNTHETIC, comparison_page
-from ecg_temporal.reporting.results import read_csv, read_probes, read_results
-from ecg_temporal.reporting.subgroups import by_diagnosis, by_subgroup, subgroups
-from ecg_temporal.reporting.tables import comparison, describe, differences, markdown, sentence
+from ecg_temporal.reporting.page import comparison_page
+from ecg_temporal.reporting.tables import SYNTHETIC, comparison, describe, differences, markdown, sentence
 
 ARCHITECTURES = {
     "cnn": ArchitectureSettings(rnn="none", learning_rate=0.1),
@@ -395,71 +390,6 @@ def test_examples_are_the_surest_of_their_kind():
     said = said_of_each(labels, decisions)
     np.testing.assert_allclose(said[1], [0.5, 1, 0.5])
     assert np.isnan(said_of_each(labels * 0, decisions)).all()
-
-
-def test_groups_and_diagnoses_are_measured_as_if_they_were_alone():
-    rng = np.random.default_rng(0)
-    labels = (rng.random((200, 3)) < 0.4).astype(np.uint8)
-    scores = labels + rng.normal(size=labels.shape)
-    decisions = scores > 0.5
-    people = pd.DataFrame(
-        {"sex": rng.integers(0, 2, 200), "age": rng.choice([30.0, 59.0, 60.0, 300.0, np.nan], 200)}
-    )
-    groups = subgroups(people)
-    assert groups["women"].sum() == (people["sex"] == 1).sum()
-    assert groups["40 to 59"].sum() == (people["age"] == 59).sum()
-    assert groups["80 and over"].sum() == (people["age"] == 300).sum()
-    groups["nobody"] = np.zeros(200, bool)
-    patients = np.arange(200) // 2
-    table = by_subgroup(groups, labels, scores, decisions, patients, BOOTSTRAP)
-    table = table.set_index(["group", "metric"])
-    assert "nobody" not in table.index
-    women = groups["women"]
-    row = table.loc[("women", "micro_f1")]
-    assert row["value"] == pytest.approx(sk.f1_score(labels[women], decisions[women], average="micro"))
-    assert row["records"] == women.sum() and row["low"] < row["value"] < row["high"]
-    each = by_diagnosis(CLASSES, labels, scores, decisions, patients, BOOTSTRAP)
-    draws = draw_patients(patients, BOOTSTRAP.replicates, BOOTSTRAP.seed)
-    by_scikit_learn = {
-        "average_precision": (sk.average_precision_score, scores),
-        "roc_auc": (sk.roc_auc_score, scores),
-        "recall": (sk.recall_score, decisions),
-        "precision": (sk.precision_score, decisions),
-    }
-    for k, name in enumerate(CLASSES):
-        for metric, (score, given) in by_scikit_learn.items():
-            value = score(labels[:, k], given[:, k])
-            drawn = [score(labels[:, k], given[:, k], sample_weight=weights) for weights in draws.T]
-            expected = (value, *interval(value, np.array(drawn)))
-            found = each.loc[name, [metric, f"{metric}_low", f"{metric}_high"]].to_list()
-            assert found == pytest.approx(expected, abs=1e-9), (name, metric)
-    nothing = by_diagnosis(CLASSES, labels * 0, scores, decisions & False, patients, BOOTSTRAP)
-    assert nothing.drop(columns="positives").isna().all(axis=None)
-
-
-def test_the_model_card_names_groups_diagnoses_and_failures(case, splits):
-    _, labels, _, findings = case
-    truth = labels["test"]
-    decisions = np.roll(truth, 1, axis=0).astype(bool)
-    people = pd.DataFrame({"sex": [0, 1] * 150, "age": 50.0})
-    text = model_card(
-        findings.verdict,
-        ARCHITECTURES[findings.verdict.least],
-        splits["test"].description,
-        people,
-        by_subgroup(subgroups(people), truth, truth - 0.5, decisions, PATIENTS, BOOTSTRAP),
-        by_diagnosis(CLASSES, truth, truth - 0.5, decisions, PATIENTS, BOOTSTRAP),
-        pd.DataFrame(said_of_each(truth, decisions), CLASSES, CLASSES),
-        "half",
-        SETTINGS,
-    )
-    assert text.startswith(f"# Model card: {findings.verdict.least}") and SYNTHETIC in text
-    rows = {line.split("|")[1].strip() for line in text.splitlines() if line.startswith("|")}
-    assert rows >= {"women", "men", "40 to 59", *CLASSES} and "under 40" not in rows
-    norm = next(line for line in text.splitlines() if line.startswith("| NORM"))
-    assert re.fullmatch(r"\|[^|]+\|[^|]+\| +\d+ \|( +[01]\.\d{3} \[[01]\.\d{3}, [01]\.\d{3}\] \|){4}", norm)
-    assert "not a medical device" in text and "nothing is known about: PMI" in text
-    assert "nan" not in text
 
 
 def test_nothing_cheaper_beats_what_is_on_the_pareto_front():

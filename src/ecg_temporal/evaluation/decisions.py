@@ -42,7 +42,7 @@ class DecisionRule(ABC):
     calibration: Platt
 
     def probabilities(self, logits: Logits) -> Array:
-        """Return the probabilities, float64 [records, classes]: calibrated, except under `half`."""
+        """Return float64 [records, classes]: calibrated, but under `half` and `half+likeliest` as trained."""
         return self.calibration.probabilities(logits)
 
     @abstractmethod

@@ -1,8 +1,6 @@
-"""The sections `decision` and `bootstrap` of params.yaml."""
+"""The section `decision` of params.yaml."""
 
-from typing import Annotated, Literal
-
-from pydantic import Field
+from typing import Literal
 
 from ecg_temporal.settings import Settings
 
@@ -25,11 +23,3 @@ class DecisionSettings(Settings):
         "micro_f1+likeliest",
         "powerset",
     ]
-
-
-class BootstrapSettings(Settings):
-    """The paired bootstrap over test records; `reference` is the architecture that others are set against."""
-
-    replicates: Annotated[int, Field(ge=100, le=1_000_000)]
-    seed: Annotated[int, Field(ge=0, lt=2**32)]
-    reference: str

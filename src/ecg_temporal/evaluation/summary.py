@@ -4,18 +4,36 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ecg_temporal.evaluation.bootstrap import figures
 from ecg_temporal.evaluation.calibration import brier_score, expected_calibration_error
 from ecg_temporal.evaluation.decisions import DecisionRule, cross_validate, fit_rule
-from ecg_temporal.evaluation.metrics import average_precision, roc_auc, thresholded_metrics
+from ecg_temporal.evaluation.metrics import average_precision, nanmean, roc_auc, thresholded_metrics
 from ecg_temporal.evaluation.predictions import SPLITS, Predictions, rows
 from ecg_temporal.evaluation.settings import RULES
 
 HEADLINE = ("macro_auprc", "macro_auroc", "micro_f1", "hamming_loss", "subset_accuracy")
 THRESHOLDED = ("micro_f1", "hamming_loss", "subset_accuracy")
+COMMON = 10
+"""A class with fewer positive records moves macro-AUPRC by hundredths: `macro_auprc_common` leaves it out."""
 
 Labels = dict[str, NDArray[np.uint8]]
 """Labels [records, classes] by split, of all of its records."""
+
+
+def figures(
+    labels: NDArray[np.uint8], scores: NDArray[np.floating], decisions: NDArray[np.bool_]
+) -> dict[str, float]:
+    """Return the headline figures of one seed, all arrays [records, classes].
+
+    macro_auprc, macro_auprc_common (of classes with COMMON positive records or more), macro_auroc and the
+    metrics of `thresholded_metrics`.
+    """
+    precision = average_precision(labels, scores)
+    return {
+        "macro_auprc": nanmean(precision),
+        "macro_auprc_common": nanmean(precision[labels.sum(axis=0) >= COMMON]),
+        "macro_auroc": nanmean(roc_auc(labels, scores)),
+        **thresholded_metrics(labels, decisions),
+    }
 
 
 def fit_rules(labels: Labels, predictions: Predictions, rule: str) -> list[DecisionRule]:

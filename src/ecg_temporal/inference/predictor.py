@@ -1,6 +1,5 @@
 """Predict with the seeds of a trained architecture as one ensemble, under a decision rule."""
 
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -10,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ecg_temporal.comparison.verdict import read_verdict
 from ecg_temporal.evaluation.decisions import DecisionRule, read_rules
 from ecg_temporal.models.classifier import ECGClassifier
 from ecg_temporal.training.artifacts import ModelSpec, read_model
@@ -111,11 +111,8 @@ def winners(verdict: Path = VERDICT) -> dict[str, str]:
         ValueError: there is no report.
 
     """
-    try:
-        found = json.loads(verdict.read_text(encoding="utf-8"))
-        return {"winner": str(found["least"]), "best": str(found["best"])}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{verdict}: {error}; run `dvc repro`, or say which model") from None
+    found = read_verdict(verdict)
+    return {"winner": found.least, "best": found.best}
 
 
 def _batches(items: Iterable[NDArray[np.int16]], size: int) -> Iterator[list[NDArray[np.int16]]]:

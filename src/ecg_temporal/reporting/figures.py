@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from matplotlib.transforms import Bbox
 
-from ecg_temporal.evaluation.verdict import amount
+from ecg_temporal.comparison.verdict import amount
 from ecg_temporal.models.settings import ArchitectureSettings
 from ecg_temporal.reporting.tables import METRICS, PAPER
 

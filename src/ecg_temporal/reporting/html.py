@@ -9,19 +9,18 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ecg_temporal.evaluation.probe_settings import ProbeSettings
-from ecg_temporal.evaluation.settings import BootstrapSettings
-from ecg_temporal.evaluation.verdict import amount
+from ecg_temporal.comparison.findings import CANDIDATE, VERDICT_METRIC, Findings
+from ecg_temporal.comparison.results import Results
+from ecg_temporal.comparison.settings import BootstrapSettings
+from ecg_temporal.comparison.verdict import amount
 from ecg_temporal.models.settings import ArchitectureSettings
+from ecg_temporal.probing.settings import ProbeSettings
 from ecg_temporal.ptbxl.names import NAMES
 from ecg_temporal.ptbxl.waveforms import LEADS
 from ecg_temporal.reporting import svg
 from ecg_temporal.reporting.examples import Example
 from ecg_temporal.reporting.figures import COSTS, family, pareto_front
-from ecg_temporal.reporting.findings import CANDIDATE, VERDICT_METRIC, Findings
-from ecg_temporal.reporting.page import SYNTHETIC
-from ecg_temporal.reporting.results import Results
-from ecg_temporal.reporting.tables import LOWER_IS_BETTER, METRICS, sentence
+from ecg_temporal.reporting.tables import LOWER_IS_BETTER, METRICS, SYNTHETIC, sentence
 from ecg_temporal.store import Description
 from ecg_temporal.training.settings import TrainSettings
 

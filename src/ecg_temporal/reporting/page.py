@@ -2,15 +2,16 @@
 
 import pandas as pd
 
-from ecg_temporal.evaluation.probe_settings import ProbeSettings
-from ecg_temporal.evaluation.settings import BootstrapSettings
+from ecg_temporal.comparison.findings import CANDIDATE, VERDICT_METRIC, Findings
+from ecg_temporal.comparison.results import Results
+from ecg_temporal.comparison.settings import BootstrapSettings
 from ecg_temporal.evaluation.summary import THRESHOLDED
 from ecg_temporal.models.settings import ArchitectureSettings
-from ecg_temporal.reporting.findings import CANDIDATE, VERDICT_METRIC, Findings
-from ecg_temporal.reporting.results import Results
+from ecg_temporal.probing.settings import ProbeSettings
 from ecg_temporal.reporting.tables import (
     LOWER_IS_BETTER,
     METRICS,
+    SYNTHETIC,
     aligned,
     class_table,
     differences,
@@ -21,7 +22,6 @@ from ecg_temporal.reporting.tables import (
 from ecg_temporal.store import Description
 from ecg_temporal.training.settings import TrainSettings
 
-SYNTHETIC = "SYNTHETIC DATA: these figures say only that the code runs"
 RULE_METRICS = {
     "micro_f1": "micro-F1 ↑",
     "hamming_loss": "Hamming loss ↓",

@@ -5,10 +5,11 @@ from typing import Any
 
 import pandas as pd
 
-from ecg_temporal.evaluation.verdict import Verdict, amount
+from ecg_temporal.comparison.results import Results
+from ecg_temporal.comparison.verdict import Verdict, amount
 from ecg_temporal.models.settings import ArchitectureSettings
-from ecg_temporal.reporting.results import Results
 
+SYNTHETIC = "SYNTHETIC DATA: these figures say only that the code runs"
 METRICS = {
     "macro_auprc": "macro-AUPRC ↑",
     "macro_auroc": "macro-AUROC ↑",
@@ -89,7 +90,7 @@ def figure_table(figures: pd.DataFrame, corner: str = "", columns: dict[str, str
 
 
 def differences(table: pd.DataFrame, names: list[str], apart: str) -> str:
-    """Return `evaluation.bootstrap.differences` as Markdown, a row for each of `names` that is in it.
+    """Return `comparison.bootstrap.differences` as Markdown, a row for each of `names` that is in it.
 
     A cell is the difference with its 95% interval, in bold where Holm's p is below 0.05. The row of `apart`
     never is: its p is not corrected.

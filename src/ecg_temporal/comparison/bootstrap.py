@@ -1,4 +1,4 @@
-"""Paired bootstrap over records: how sure a figure, and a difference of two, is on this test fold.
+"""Paired bootstrap over patients: how sure a figure, and a difference of two, is on this test fold.
 
 Efron & Tibshirani, An Introduction to the Bootstrap, 1993, chapters 14 and 15. A replicate is a number of
 draws per record, the same for every architecture, so that what they share cancels in a difference. Nothing is
@@ -13,11 +13,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_array
 from scipy.stats import norm
 
-from ecg_temporal.evaluation.metrics import average_precision, nanmean, roc_auc, thresholded_metrics
+from ecg_temporal.evaluation.metrics import average_precision, nanmean
+from ecg_temporal.evaluation.summary import COMMON, figures
 
 Labels = NDArray[np.uint8]
 Scores = NDArray[np.floating]
@@ -25,15 +26,25 @@ Decisions = NDArray[np.bool_]
 Draws = NDArray[np.float32]
 Array = NDArray[np.float64]
 
-COMMON = 10
-"""A class with fewer positive records moves macro-AUPRC by hundredths: `macro_auprc_common` leaves it out."""
 
+def draw(patients: ArrayLike, replicates: int, seed: int) -> Draws:
+    """Return how often each record is drawn in each replicate, float32 [records, replicates].
 
-def draw(records: int, replicates: int, seed: int) -> Draws:
-    """Return how often each record is drawn in each replicate, float32 [records, replicates]."""
-    rng = np.random.default_rng(seed)
-    shares = np.full(records, 1 / records)
-    return rng.multinomial(records, shares, size=replicates).T.astype(np.float32, order="C")
+    Patients are drawn, each with all of their records: records of one patient look alike, and to draw them
+    apart would make intervals too narrow (Field & Welsh, Bootstrapping clustered data, JRSS B 69, 2007). So
+    replicates differ a little in their number of records.
+
+    Parameters
+    ----------
+    patients : array [records]
+        Whose record it is.
+    replicates, seed : int
+
+    """
+    known, of_record = np.unique(np.asarray(patients), return_inverse=True)
+    shares = np.full(len(known), 1 / len(known))
+    drawn = np.random.default_rng(seed).multinomial(len(known), shares, size=replicates)
+    return drawn.T.astype(np.float32, order="C")[of_record]
 
 
 @dataclass(frozen=True)
@@ -84,21 +95,6 @@ def resample(labels: Labels, scores: Scores, decisions: Decisions, draws: Draws)
         by_class=np.mean([average_precision(labels, s) for s in scores], axis=0),
         class_replicates=np.mean([precision for _, precision in seeds], axis=0),
     )
-
-
-def figures(labels: Labels, scores: Scores, decisions: Decisions) -> dict[str, float]:
-    """Return the headline figures of one seed, all arrays [records, classes].
-
-    macro_auprc, macro_auprc_common (of classes with COMMON positive records or more), macro_auroc and the
-    metrics of `thresholded_metrics`.
-    """
-    precision = average_precision(labels, scores)
-    return {
-        "macro_auprc": nanmean(precision),
-        "macro_auprc_common": nanmean(precision[labels.sum(axis=0) >= COMMON]),
-        "macro_auroc": nanmean(roc_auc(labels, scores)),
-        **thresholded_metrics(labels, decisions),
-    }
 
 
 def intervals(samples: dict[str, Sample]) -> pd.DataFrame:

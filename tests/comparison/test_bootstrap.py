@@ -6,11 +6,10 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn import metrics as sk
 
-from ecg_temporal.evaluation.bootstrap import (
+from ecg_temporal.comparison.bootstrap import (
     class_differences,
     differences,
     draw,
-    figures,
     holm,
     interval,
     intervals,
@@ -19,7 +18,7 @@ from ecg_temporal.evaluation.bootstrap import (
     resample,
 )
 from ecg_temporal.evaluation.metrics import average_precision, nanmean
-from ecg_temporal.evaluation.patients import draw_patients
+from ecg_temporal.evaluation.summary import figures
 
 
 def random_case(seed, records, classes, seeds=1, decimals=1):
@@ -29,28 +28,27 @@ def random_case(seed, records, classes, seeds=1, decimals=1):
 
 
 def test_draws_are_resamples_of_the_records():
-    draws = draw(50, 2000, 0)
+    draws = draw(np.arange(50), 2000, 0)
     assert draws.shape == (50, 2000)
     assert (draws.sum(axis=0) == 50).all()
     assert draws.var() == pytest.approx(1 - 1 / 50, rel=0.05)  # binomial(50, 1/50)
-    np.testing.assert_array_equal(draws, draw(50, 2000, 0))
-    assert (draws != draw(50, 2000, 1)).any()
+    np.testing.assert_array_equal(draws, draw(np.arange(50), 2000, 0))
+    assert (draws != draw(np.arange(50), 2000, 1)).any()
 
 
 def test_a_patients_records_are_drawn_together():
     patients = np.array([7, 3, 7, 9, 3, 7])
-    draws = draw_patients(patients, 500, 0)
+    draws = draw(patients, 500, 0)
     of_each = draws[[1, 0, 3]]  # patients 3, 7 and 9
     np.testing.assert_array_equal(draws, of_each[[1, 0, 1, 2, 0, 1]])
     assert (of_each.sum(axis=0) == 3).all() and (of_each.var(axis=1) > 0.5).all()
-    np.testing.assert_array_equal(draw_patients(np.arange(50), 20, 1), draw(50, 20, 1))
 
 
 def test_records_that_are_there_twice_tell_no_more_than_once():
     labels, noise = random_case(6, 100, 3, decimals=8)
-    once = resample(labels, noise, noise >= 0.5, draw(100, 50, 0))
+    once = resample(labels, noise, noise >= 0.5, draw(np.arange(100), 50, 0))
     twice = np.repeat(labels, 2, axis=0), np.repeat(noise, 2, axis=1)
-    copied = resample(*twice, twice[1] >= 0.5, draw_patients(np.repeat(np.arange(100), 2), 50, 0))
+    copied = resample(*twice, twice[1] >= 0.5, draw(np.repeat(np.arange(100), 2), 50, 0))
     for name in ("macro_auprc", "macro_auroc", "micro_f1", "hamming_loss", "subset_accuracy"):
         np.testing.assert_allclose(copied.replicates[name], once.replicates[name], atol=1e-9)
 
@@ -59,7 +57,7 @@ def test_records_that_are_there_twice_tell_no_more_than_once():
 @settings(max_examples=60)
 def test_every_metric_equals_that_of_the_resample_taken_for_real(seed, records, classes, decimals):
     labels, probabilities = random_case(seed, records, classes, seeds=2, decimals=decimals)
-    draws = draw(records, 4, seed)
+    draws = draw(np.arange(records), 4, seed)
     decisions = probabilities >= 0.5
     sample = resample(labels, probabilities, decisions, draws)
     common = labels.sum(axis=0) >= 10
@@ -78,7 +76,7 @@ def test_every_metric_equals_that_of_the_resample_taken_for_real(seed, records, 
 
 def test_ranking_metrics_equal_scikit_learn_with_sample_weights():
     labels, probabilities = random_case(1, 300, 5, decimals=2)
-    draws = draw(300, 20, 0)
+    draws = draw(np.arange(300), 20, 0)
     found = resample(labels, probabilities, probabilities >= 0.5, draws).replicates
     for k in range(20):
         weights, scores = draws[:, k], probabilities[0]
@@ -91,7 +89,7 @@ def test_ranking_metrics_equal_scikit_learn_with_sample_weights():
 def test_the_same_predictions_differ_by_nothing_and_better_ones_by_something():
     labels, noise = random_case(3, 400, 4, decimals=8)
     better = 0.5 * noise + 0.5 * labels
-    draws = draw(400, 300, 0)
+    draws = draw(np.arange(400), 300, 0)
     scores = {"a": noise, "same": noise, "better": better}
     samples = {name: resample(labels, s, s >= 0.5, draws) for name, s in scores.items()}
     rows = differences(samples, "a").set_index(["architecture", "metric"])
@@ -110,7 +108,7 @@ def test_a_class_that_resamples_miss_is_undefined_as_often_as_they_do():
     labels, noise = random_case(4, 200, 2)
     labels[:, 1] = 0
     labels[7, 1] = 1
-    draws = draw(200, 4000, 0)
+    draws = draw(np.arange(200), 4000, 0)
     samples = {name: resample(labels, noise, noise >= 0.5, draws) for name in "ab"}
     undefined = class_differences(samples, "a", ["common", "rare"]).set_index("subclass")["undefined"]
     assert undefined["common"] == 0
@@ -120,7 +118,7 @@ def test_a_class_that_resamples_miss_is_undefined_as_often_as_they_do():
 def test_the_order_effect_is_the_change_under_permutation_averaged_over_permutations():
     labels, noise = random_case(5, 300, 3, seeds=2, decimals=8)
     good = 0.5 * noise + 0.5 * labels
-    draws = draw(300, 200, 0)
+    draws = draw(np.arange(300), 200, 0)
     sample = resample(labels, good, good >= 0.5, draws)
     effect = order_effect(labels, sample, np.stack([noise, good], axis=1), draws)
     worse = np.mean([average_precision(labels, s).mean() for s in noise])
@@ -169,7 +167,7 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says():
     for _ in range(200):  # accuracy of a coin with a bias of 0.7
         labels = np.ones((120, 1), np.uint8)
         scores = (rng.random((1, 120, 1)) < 0.7).astype(float)
-        draws = draw(120, 200, int(rng.integers(2**31)))
+        draws = draw(np.arange(120), 200, int(rng.integers(2**31)))
         sample = resample(labels, scores, scores >= 0.5, draws)
         low, high = interval(sample.value["subset_accuracy"], sample.replicates["subset_accuracy"])
         covered += low <= 0.7 <= high
@@ -178,7 +176,7 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says():
 
 def test_an_architecture_apart_changes_no_correction_of_the_others():
     labels, noise = random_case(6, 200, 3, decimals=8)
-    draws = draw(200, 200, 0)
+    draws = draw(np.arange(200), 200, 0)
     scores = {"a": noise, "b": noise + 0.1 * labels, "c": noise[:, ::-1], "model": noise + 0.1 * labels}
     samples = {name: resample(labels, s, s >= 0.5, draws) for name, s in scores.items()}
     without = differences({name: samples[name] for name in "abc"}, "a", "model")

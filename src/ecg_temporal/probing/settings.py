@@ -1,4 +1,4 @@
-"""The section `probes` of params.yaml; apart, so that a new decision rule probes nothing again."""
+"""The section `probes` of params.yaml."""
 
 from typing import Annotated
 
@@ -8,7 +8,7 @@ from ecg_temporal.settings import Settings
 
 
 class ProbeSettings(Settings):
-    """What is taken away from trained models: see evaluation/probes.py."""
+    """What is taken away from trained models: see probing/probes.py."""
 
     permutations: Annotated[int, Field(ge=1, le=100)]
     seconds: Annotated[list[Annotated[float, Field(ge=0.1)]], Field(min_length=1)]

@@ -6,26 +6,25 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ecg_temporal.evaluation.bootstrap import (
+from ecg_temporal.comparison.bootstrap import (
     Sample,
     class_differences,
     differences,
-    figures,
+    draw,
     intervals,
     order_effect,
     resample,
 )
+from ecg_temporal.comparison.results import Probes, Results
+from ecg_temporal.comparison.settings import BootstrapSettings
+from ecg_temporal.comparison.verdict import Verdict, best, verdict
 from ecg_temporal.evaluation.calibration import reliability_curve, sigmoid
 from ecg_temporal.evaluation.decisions import DecisionRule
 from ecg_temporal.evaluation.metrics import average_precision, nanmean
-from ecg_temporal.evaluation.patients import draw_patients
 from ecg_temporal.evaluation.predictions import SPLITS, Predictions
-from ecg_temporal.evaluation.probe_settings import ProbeSettings
-from ecg_temporal.evaluation.settings import BootstrapSettings
-from ecg_temporal.evaluation.summary import HEADLINE, Labels, fit_rules, probabilities
-from ecg_temporal.evaluation.verdict import Verdict, best, verdict
+from ecg_temporal.evaluation.summary import HEADLINE, Labels, figures, fit_rules, probabilities
 from ecg_temporal.models.settings import ArchitectureSettings
-from ecg_temporal.reporting.results import Probes, Results
+from ecg_temporal.probing.settings import ProbeSettings
 
 Curve = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]
 
@@ -46,7 +45,7 @@ class Findings:
         diagnosis, so None where it is the reference.
     verdict : Verdict
     intervals, from_reference, from_best, classes : DataFrame
-        As `evaluation.bootstrap` gives them; `classes` are differences from the reference.
+        As `comparison.bootstrap` gives them; `classes` are differences from the reference.
     labelled : DataFrame
         HEADLINE by architecture, on the test records that have a label.
     order : DataFrame
@@ -112,7 +111,7 @@ def find(
 
     """
     truth = labels["test"]
-    draws = draw_patients(patients, bootstrap.replicates, bootstrap.seed)
+    draws = draw(patients, bootstrap.replicates, bootstrap.seed)
     rules = {name: fit_rules(labels, p, rule) for name, p in predictions.items()}
     decisions = {
         name: np.stack([r.decide(x) for r, x in zip(rules[name], p.logits["test"], strict=True)])

@@ -1,10 +1,13 @@
 """The answer, computed: the least temporal modelling that is not measurably worse than the best."""
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from ecg_temporal import files
 from ecg_temporal.models.settings import ArchitectureSettings
 
 
@@ -21,6 +24,25 @@ class Verdict:
     difference: float
     low: float
     high: float
+
+
+def write_verdict(path: Path, found: Verdict) -> None:
+    """Write a verdict as JSON."""
+    with files.replacing_file(path) as temporary:
+        temporary.write_text(json.dumps(asdict(found), indent=2) + "\n", encoding="utf-8")
+
+
+def read_verdict(path: Path) -> Verdict:
+    """Read what write_verdict wrote.
+
+    Raises:
+        ValueError: the file is missing or is not such a file.
+
+    """
+    try:
+        return Verdict(**json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise ValueError(f"{path} is not a verdict ({error}); run `dvc repro`") from None
 
 
 def best(values: pd.Series, lower_is_better: bool = False) -> str:

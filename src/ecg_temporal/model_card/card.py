@@ -7,12 +7,10 @@ from typing import Any
 
 import pandas as pd
 
-from ecg_temporal.evaluation.verdict import Verdict
+from ecg_temporal.model_card.subgroups import DIAGNOSIS, SHOWN
 from ecg_temporal.models.settings import ArchitectureSettings
 from ecg_temporal.ptbxl.names import NAMES
-from ecg_temporal.reporting.page import SYNTHETIC
-from ecg_temporal.reporting.subgroups import DIAGNOSIS, SHOWN
-from ecg_temporal.reporting.tables import METRICS, aligned, describe
+from ecg_temporal.reporting.tables import METRICS, SYNTHETIC, aligned, describe
 from ecg_temporal.store import Description
 from ecg_temporal.training.settings import TrainSettings
 
@@ -25,7 +23,7 @@ PTBXL = (
 
 
 def model_card(
-    verdict: Verdict,
+    name: str,
     architecture: ArchitectureSettings,
     about: Description,
     people: pd.DataFrame,
@@ -35,11 +33,11 @@ def model_card(
     rule: str,
     settings: TrainSettings,
 ) -> str:
-    """Return the card of the architecture that the verdict calls enough, in Markdown.
+    """Return the card of the architecture `name`, the one that the verdict calls enough, in Markdown.
 
     Parameters
     ----------
-    verdict, architecture, about, rule, settings
+    name, architecture, about, rule, settings
         Of the comparison.
     people : DataFrame
         PTB-XL's columns sex and age, of every record.
@@ -53,13 +51,13 @@ def model_card(
     """
     seeds = ", ".join(map(str, settings.seeds))
     parts = [
-        f"# Model card: {verdict.least}",
+        f"# Model card: {name}",
         f"> **{SYNTHETIC}.**" if about.synthetic else "",
         f"A residual CNN over a 12-lead ECG, temporal part: {describe(architecture)}. It gives a probability "
         f"and a decision for each of {len(about.classes)} diagnostic subclasses. It is the "
         "architecture that the comparison's computed verdict calls enough (reports/comparison.md), as an "
         f"ensemble of the seeds {seeds}. Decisions here are those of the rule {rule} (`--rule {rule}`). Made by the "
-        "stage `report`.",
+        "stage `card`.",
         "## Intended use\n\n"
         "- For research: a baseline to compare with, a model to probe, a start for other data.\n"
         "- Not for: diagnosis, triage or monitoring of people. **It is not a medical device**; nobody has tested it in "

@@ -3,11 +3,11 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from ecg_temporal.evaluation.cost import latency, multiply_accumulates, training_step_memory
 from ecg_temporal.evaluation.metrics import average_precision
-from ecg_temporal.evaluation.probes import cropped_logits, permuted_logits, receptive_field
 from ecg_temporal.models.classifier import ECGClassifier
 from ecg_temporal.models.settings import ArchitectureSettings, TrunkSettings
+from ecg_temporal.probing.cost import latency, multiply_accumulates, training_step_memory
+from ecg_temporal.probing.probes import cropped_logits, permuted_logits, receptive_field
 from ecg_temporal.training.batches import Batches, pieces
 from ecg_temporal.training.hardware import Hardware
 from ecg_temporal.training.loop import predict_logits

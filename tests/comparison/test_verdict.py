@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-from ecg_temporal.evaluation.verdict import amount, verdict
+from ecg_temporal.comparison.verdict import Verdict, amount, read_verdict, verdict, write_verdict
 from ecg_temporal.models.settings import ArchitectureSettings
 
 
@@ -56,3 +56,16 @@ def test_more_layers_are_more_and_two_directions_more_than_one():
     ordered = [architecture("none"), architecture("gru"), architecture("bigru"), architecture("lstm", 2)]
     ordered += [architecture("bilstm+gru"), architecture("lstm", 3)]
     assert sorted(ordered, key=amount) == ordered
+
+
+def test_a_verdict_is_read_as_it_was_written_and_nothing_else_is(tmp_path):
+    path = tmp_path / "verdict.json"
+    written = Verdict("macro_auprc", "cnn_wide", "cnn", -0.01, -0.02, 0.001)
+    write_verdict(path, written)
+    assert read_verdict(path) == written
+    for text in ("", "[1]", '{"least": "cnn"}', "\xff"):
+        path.write_text(text, encoding="latin-1")
+        with pytest.raises(ValueError, match=r"verdict\.json is not a verdict .*; run `dvc repro`"):
+            read_verdict(path)
+    with pytest.raises(ValueError, match=r"none\.json is not a verdict"):
+        read_verdict(tmp_path / "none.json")

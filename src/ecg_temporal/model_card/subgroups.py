@@ -4,9 +4,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ecg_temporal.evaluation.bootstrap import interval, intervals, resample
-from ecg_temporal.evaluation.patients import draw_patients
-from ecg_temporal.evaluation.settings import BootstrapSettings
+from ecg_temporal.comparison.bootstrap import draw, interval, intervals, resample
+from ecg_temporal.comparison.settings import BootstrapSettings
 
 SHOWN = ("macro_auroc", "micro_f1", "hamming_loss", "subset_accuracy")
 DIAGNOSIS = {
@@ -46,7 +45,7 @@ def by_subgroup(
     parts = []
     for name, rows in groups.items():
         if rows.any():
-            draws = draw_patients(patients[rows], bootstrap.replicates, bootstrap.seed)
+            draws = draw(patients[rows], bootstrap.replicates, bootstrap.seed)
             sample = resample(labels[rows], scores[None, rows], decisions[None, rows], draws)
             table = intervals({name: sample}).rename(columns={"architecture": "group"})
             parts.append(table[table["metric"].isin(SHOWN)].assign(records=int(rows.sum())))
@@ -66,7 +65,7 @@ def by_diagnosis(
     The ends are in METRIC_low and METRIC_high; what has no record to be measured on is NaN. Labels, scores
     and decisions are [records, classes], `patients` [records].
     """
-    draws = draw_patients(patients, bootstrap.replicates, bootstrap.seed)
+    draws = draw(patients, bootstrap.replicates, bootstrap.seed)
     found = []
     for k in range(len(classes)):
         truth, said = labels[:, k].astype(bool), decisions[:, k]

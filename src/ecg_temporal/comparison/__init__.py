@@ -1,0 +1,1 @@
+"""All architectures set against each other on the test fold: intervals, differences, and the verdict."""

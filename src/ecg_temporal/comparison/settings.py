@@ -1,0 +1,15 @@
+"""The section `bootstrap` of params.yaml."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from ecg_temporal.settings import Settings
+
+
+class BootstrapSettings(Settings):
+    """The paired bootstrap over test patients; the others are set against the architecture `reference`."""
+
+    replicates: Annotated[int, Field(ge=100, le=1_000_000)]
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
+    reference: str

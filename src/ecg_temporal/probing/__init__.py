@@ -1,0 +1,1 @@
+"""What trained models make of time, and what they cost."""

@@ -1,0 +1,57 @@
+"""Write MODEL_CARD.md, of the architecture that the verdict calls enough."""
+
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+from ecg_temporal import files
+from ecg_temporal.comparison.settings import BootstrapSettings
+from ecg_temporal.comparison.verdict import read_verdict
+from ecg_temporal.evaluation.decisions import read_rules
+from ecg_temporal.evaluation.predictions import read_predictions
+from ecg_temporal.evaluation.settings import DecisionSettings
+from ecg_temporal.model_card.card import model_card
+from ecg_temporal.model_card.subgroups import by_diagnosis, by_subgroup, subgroups
+from ecg_temporal.models.settings import ArchitectureSettings
+from ecg_temporal.ptbxl.raw import TABLE, read_table
+from ecg_temporal.reporting.examples import said_of_each
+from ecg_temporal.settings import read_params, section
+from ecg_temporal.store import read_split
+from ecg_temporal.training.settings import TrainSettings
+
+PREDICTIONS, DECISIONS, VERDICT = Path("predictions"), Path("decisions"), Path("reports/tables/verdict.json")
+TABLES, TEST, OUT = Path("data/raw") / TABLE, Path("data/processed/test"), Path("MODEL_CARD.md")
+
+
+def main() -> None:
+    """Run the stage."""
+    params = read_params()
+    rule = section(params, "decision", DecisionSettings).rule
+    bootstrap = section(params, "bootstrap", BootstrapSettings)
+    name = read_verdict(VERDICT).least
+    people, test = read_table(TABLES), read_split(TEST)
+    about, of_test = test.description, people.loc[test.ecg_id]
+    logits = read_predictions(PREDICTIONS / f"{name}.npz").ensemble("test")
+    decisions = read_rules(DECISIONS / f"{name}.json").rules[rule].decide(logits)
+    measured = (test.labels, logits, decisions, of_test["patient_id"].to_numpy(), bootstrap)
+    card = model_card(
+        name,
+        section(params, f"architectures.{name}", ArchitectureSettings),
+        about,
+        people,
+        by_subgroup(subgroups(of_test), *measured),
+        by_diagnosis(about.classes, *measured),
+        pd.DataFrame(said_of_each(test.labels, decisions), about.classes, about.classes),
+        rule,
+        section(params, "train", TrainSettings),
+    )
+    with files.replacing_file(OUT) as temporary:
+        temporary.write_text(card, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (ValueError, OSError) as error:
+        sys.exit(f"card: {error}")
