@@ -65,7 +65,7 @@ def pipeline(hardware: str) -> list[Row]:
     ]
 
 
-def _environment(folder: Path) -> dict[str, str]:
+def _environment() -> dict[str, str]:
     names = ("GIT_AUTHOR_NAME", "GIT_COMMITTER_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_EMAIL")
     return {
         **{name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "MLFLOW_"))},
@@ -78,7 +78,7 @@ def _environment(folder: Path) -> dict[str, str]:
 
 def _run(folder: Path, *command: str) -> str:
     done = subprocess.run(
-        command, cwd=folder, env=_environment(folder), capture_output=True, text=True, check=False
+        command, cwd=folder, env=_environment(), capture_output=True, text=True, check=False
     )
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)}: {(done.stderr or done.stdout)[-2000:]}")
@@ -107,7 +107,7 @@ def _first_stage(folder: Path, seed: int) -> float:
     process = subprocess.Popen(
         ["dvc", "exp", "run", "--temp", "-S", f"bootstrap.seed={seed}"],
         cwd=folder,
-        env=_environment(folder),
+        env=_environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

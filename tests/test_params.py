@@ -52,6 +52,7 @@ def test_the_committed_params_are_valid_and_the_real_comparison():
         ("train/crop_seconds", 11, "train.crop_seconds = 11"),
         ("decision/rule", "best", "decision.rule = 'best': must be 'half', 'platt'"),
         ("probes/seconds", [], "probes.seconds"),
+        ("probes/seconds", [1, 12], "probes.seconds.1 = 12: must be less than or equal to 10"),
         ("trunk/dropout", 1.0, "trunk.dropout = 1.0"),
         ("dataset", "mitbih", "dataset = 'mitbih': must be 'ptbxl', 'own' or 'synthetic'"),
         ("labels/min_likelihood", 101, "labels.min_likelihood = 101"),

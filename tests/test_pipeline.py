@@ -10,6 +10,7 @@ import yaml
 
 from closure import PACKAGE, ROOT, import_closure, with_whole_folders
 from ecg_temporal.evaluation.predictions import Predictions, read_predictions, write_predictions
+from ecg_temporal.training.settings import TrainSettings
 from project import Project
 
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
@@ -31,8 +32,25 @@ def test_a_stage_depends_on_the_code_that_it_imports_and_no_other(name):
     assert code(name) == with_whole_folders(import_closure(ROOT / script(BODIES[name])), before)
 
 
+@pytest.mark.parametrize("name", BODIES)
+def test_a_stage_depends_on_the_sections_of_params_that_it_reads(name):
+    text = (ROOT / script(BODIES[name])).read_text().replace("read_params()", "params")
+    read = set(re.findall(r'(?:section\(params, f?"?|params\["|params\.get\(")(\w+)', text))
+    variables = {"key": "model" if name == "train_model" else "architectures", "CANDIDATE": "model"}
+    declared = {param.split(".")[0] for param in BODIES[name]["params"] if param != {"params.yaml": None}}
+    assert declared == {variables.get(section, section) for section in read}
+
+
+def test_a_training_depends_on_every_setting_but_those_that_say_where_or_which():
+    declared = {param for param in BODIES["train"]["params"] if param.startswith("train.")}
+    assert declared == {f"train.{name}" for name in TrainSettings.model_fields} - {
+        "train.seeds",
+        "train.device",
+    }
+
+
 @pytest.mark.parametrize("path", sorted(PACKAGE.rglob("__init__.py")), ids=lambda path: path.parent.name)
-def test_a_package_holds_its_docstring_alone_so_that_no_stage_depends_on_it(path):
+def test_a_package_holds_its_docstring_alone_so_that_no_stage_needs_to_name_it(path):
     (docstring,) = ast.parse(path.read_text()).body
     assert isinstance(docstring, ast.Expr)
 

@@ -67,3 +67,8 @@ def test_a_key_that_is_there_twice_is_refused_with_its_line(tmp_path, text):
     path.write_text(text)
     with pytest.raises(ParamsError, match=r"'(train|epochs)' is there twice(.|\n)*line 1"):
         read_params(path)
+
+
+def test_a_section_may_share_another_ones_keys(tmp_path):
+    (tmp_path / "p.yaml").write_text("a: &a {rnn: gru, layers: 1}\nb: {<<: *a, layers: 2}\n")
+    assert read_params(tmp_path / "p.yaml")["b"] == {"rnn": "gru", "layers": 2}

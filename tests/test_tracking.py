@@ -78,6 +78,14 @@ def test_a_run_that_the_store_no_longer_has_is_begun_anew(store):
     assert again["id"] != record["id"] and steps(again["id"]) == [1, 2]
 
 
+def test_a_relative_path_to_sqlite_is_one_from_the_main_repository(store, tmp_path, monkeypatch):
+    (tmp_path / "copy").mkdir()
+    monkeypatch.chdir(tmp_path / "copy")  # where DVC runs an experiment; DVC_ROOT is the main repository
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///mine.db")
+    log()
+    assert (store / "mine.db").is_file() and not list((tmp_path / "copy").iterdir())
+
+
 def test_a_failure_marks_the_run_as_failed(store):
     with pytest.raises(RuntimeError), tracking.run("synthetic", "x-0", {}, {}) as run:
         run.log_epoch({"epoch": 1, "loss": 1.0})

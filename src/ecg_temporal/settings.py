@@ -21,11 +21,14 @@ class ParamsError(ValueError):
     """params.yaml can't be used as it is; the message names the key, the value and what is allowed."""
 
 
+MERGE = "tag:yaml.org,2002:merge"  # the key <<
+
+
 class _Yaml12Loader(yaml.SafeLoader):
     """As DVC reads YAML: 4e-3 is a number, which it is not in PyYAML's YAML 1.1, and no key comes twice."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value if key.tag != MERGE]
         if twice := [key for key in keys if keys.count(key) > 1]:
             raise yaml.MarkedYAMLError(problem=f"{twice[0]!r} is there twice", problem_mark=node.start_mark)
         return super().construct_mapping(node, deep)

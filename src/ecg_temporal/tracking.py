@@ -30,6 +30,7 @@ os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
 
 EXPERIMENT = "ecg-temporal"
+SQLITE = "sqlite:///"
 KEY = "training.key"
 """The tag by which a training finds its MLflow run again."""
 
@@ -169,7 +170,10 @@ def configure(dataset: str) -> str:
 
     root = workspace.project_root()
     named = os.environ.get("MLFLOW_TRACKING_URI")
-    mlflow.set_tracking_uri(named or f"sqlite:///{root / 'mlflow.db'}")
+    uri = named or "sqlite:///mlflow.db"
+    if uri.startswith(SQLITE):  # relative to the main repository, not to the copy that an experiment runs in
+        uri = SQLITE + str(root / uri.removeprefix(SQLITE))
+    mlflow.set_tracking_uri(uri)
     lock = workspace.scratch("mlflow.lock")
     lock.parent.mkdir(parents=True, exist_ok=True)
     # Several processes that create the database at once would damage it for good.

@@ -63,17 +63,13 @@ def test_pieces_cover_the_record_and_overlap_by_half(length, samples, starts):
 )
 def test_the_receptive_field_is_what_a_frame_depends_on(trunk):
     net = model("none", trunk).double()
-    signals = torch.randn(1, 12, 2000, dtype=torch.float64, requires_grad=True)
-    x = (signals - net.mean) / net.scale
-    frames = net.trunk(x)
-    middle = frames.shape[2] // 2
     # Max-pooling hides a sample that is not the largest: several signals, so that each shows at least once.
     reached = torch.zeros(2000, dtype=torch.bool)
     for seed in range(12):
         torch.manual_seed(seed)
         signals = torch.randn(1, 12, 2000, dtype=torch.float64, requires_grad=True)
         frames = net.trunk((signals - net.mean) / net.scale)
-        (gradient,) = torch.autograd.grad(frames[0, :, middle].sum(), signals)
+        (gradient,) = torch.autograd.grad(frames[0, :, frames.shape[2] // 2].sum(), signals)
         reached |= (gradient[0] != 0).any(dim=0)
     where = torch.nonzero(reached)[:, 0]
     assert int(where[-1] - where[0]) + 1 == receptive_field(trunk)

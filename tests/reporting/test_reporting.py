@@ -107,8 +107,10 @@ def test_results_are_those_of_params_not_of_whatever_lies_there(case):
     assert set(results.per_class["architecture"]) == set(ARCHITECTURES)
     with pytest.raises(ValueError, match="no results of 'new'"):
         read_results(folder / "metrics", ["cnn", "new"], epochs=2)
-    with pytest.raises(ValueError, match=r"history/cnn\.csv: seed 0 was trained for 2 epochs, not 3"):
-        read_results(folder / "metrics", ["cnn"], epochs=3)
+    for name, stage in (("cnn", "train@cnn-0"), ("model", "train_model@0")):
+        told = rf"history/{name}\.csv: seed 0 was trained for 2 epochs, not 3.* `dvc repro -f -s {stage} "
+        with pytest.raises(ValueError, match=told):
+            read_results(folder / "metrics", [name], epochs=3)
     with pytest.raises(ValueError, match="no probes of 'new'"):
         read_probes(folder / "probes", ["new"])
 

@@ -168,6 +168,11 @@ def test_a_checkpoint_belongs_to_its_settings(tmp_path, monkeypatch):
     assert path == checkpoint.checkpoint_path({"epochs": 1}) != checkpoint.checkpoint_path({"epochs": 2})
     assert tmp_path in path.parents
     assert checkpoint.load(path, CPU) is None
+    path.parent.mkdir(parents=True)
+    for damaged in (b"", b"junk" * 100):
+        path.write_bytes(damaged)
+        with pytest.raises(ValueError, match=rf"{path.name} is damaged .*; remove it to begin"):
+            checkpoint.load(path, CPU)
 
 
 def test_checkpoints_that_nobody_touched_for_a_month_are_removed_and_no_others(tmp_path):

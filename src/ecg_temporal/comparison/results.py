@@ -55,9 +55,10 @@ def read_results(metrics: Path, names: list[str], epochs: int) -> Results:
             raise ValueError(f"no results of {name!r} ({error}); run `dvc repro`") from None
         trained = tables["history"][-1].groupby("seed")["epoch"].agg(["size", "max"])
         for seed, row in trained[(trained != epochs).any(axis=1)].iterrows():
+            stage = f"train_model@{seed}" if name == "model" else f"train@{name}-{seed}"
             raise ValueError(
                 f"{metrics / 'history' / name}.csv: seed {seed} was trained for {row['max']} epochs, not "
-                f"{epochs}: it is of another recipe; run `dvc repro -f -s train@{name}-{seed} && dvc repro`"
+                f"{epochs}: it is of another recipe; run `dvc repro -f -s {stage} && dvc repro`"
             )
     frame = pd.DataFrame.from_dict(headline, orient="index").astype(float).rename_axis("architecture")
     return Results(frame, **{kind: pd.concat(parts, ignore_index=True) for kind, parts in tables.items()})

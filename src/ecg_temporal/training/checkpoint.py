@@ -11,6 +11,7 @@ import json
 import time
 from contextlib import suppress
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -39,10 +40,20 @@ def save(path: Path, state: dict[str, Any]) -> None:
 
 
 def load(path: Path, device: torch.device) -> dict[str, Any] | None:
-    """Return the checkpoint at `path`, or None if there is none."""
+    """Return the checkpoint at `path`, or None if there is none.
+
+    Raises:
+        ValueError: it is damaged.
+
+    """
     if not path.exists():
         return None
-    state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+    try:
+        state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+    except (OSError, EOFError, KeyError, RuntimeError, UnpicklingError) as error:
+        raise ValueError(
+            f"the checkpoint {path} is damaged ({error!r}); remove it to begin this training anew"
+        ) from None
     return state
 
 

@@ -47,12 +47,16 @@ def choose_hardware(
 ) -> Hardware:
     """Return where to run; the place among several processes is in the variables that torchrun sets.
 
+    From then on fp32 is fp32 in this process: by PyTorch's default, cuDNN's convolutions and recurrent layers
+    round their inputs to TF32, of ten bits.
+
     Raises:
         RuntimeError: "cuda" was asked for and PyTorch finds none, or too few for the processes.
 
     """
     rank, processes = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
     chosen = _device(device, int(os.environ.get("LOCAL_RANK", "0")))
+    torch.backends.cudnn.allow_tf32 = False
     return Hardware(chosen, _precision(precision, chosen), rank, processes)
 
 
