@@ -50,3 +50,25 @@ def test_what_a_killed_writer_left_is_removed_and_a_living_one_is_left_alone(tmp
         pass
     assert not dead.exists() and not namesake.exists() and alive.exists() and elsewhere.exists()
     assert not any((tmp_path / "out").iterdir())
+
+
+def test_what_is_named_like_a_temporary_file_and_is_none_is_left_alone(tmp_path):
+    odd = tmp_path / f".out.{platform.node()}.notes.tmp"
+    odd.touch()
+    with files.replacing_folder(tmp_path / "out"):
+        pass
+    assert odd.exists()
+
+
+def test_the_old_folder_is_never_there_by_half(tmp_path, monkeypatch):
+    folder = tmp_path / "out"
+    folder.mkdir()
+    (folder / "old").touch()
+    monkeypatch.setattr(files.shutil, "rmtree", lambda *_, **__: None)  # killed before anything is removed
+    with files.replacing_folder(folder) as temporary:
+        (temporary / "fresh").touch()
+    assert [p.name for p in folder.iterdir()] == ["fresh"]
+    monkeypatch.undo()
+    with files.replacing_folder(folder) as temporary:
+        (temporary / "newer").touch()
+    assert [p.name for p in folder.iterdir()] == ["newer"] and list(tmp_path.iterdir()) == [folder]

@@ -71,6 +71,13 @@ def test_what_cannot_work_is_refused_with_key_value_and_what_is_allowed(key, val
         check(changed(key, value))
 
 
+def test_a_stem_longer_than_a_piece_is_refused():
+    params = changed("train/crop_seconds", 1)
+    params["trunk"]["stem_kernel_size"] = 101
+    with pytest.raises(ParamsError, match=r"trunk\.stem_kernel_size = 101: must be 100 or less"):
+        check(params)
+
+
 def test_an_architecture_name_with_a_slash_is_refused():
     params = copy.deepcopy(COMMITTED)
     params["architectures"]["../x"] = params["architectures"]["cnn"]

@@ -194,15 +194,22 @@ def _register(options: argparse.Namespace) -> None:
     # MLflow's advice and bars would hide what is printed here.
     warnings.filterwarnings("ignore", message=".*Add type hints to the `predict` method")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    from mlflow.exceptions import MlflowException
+
     from ecg_temporal.inference.predictor import winners
     from ecg_temporal.inference.registry import register
     from ecg_temporal.ptbxl.settings import Dataset
+    from ecg_temporal.tracking import without_secrets
 
     dataset = str(read_params().get("dataset"))
     if dataset not in get_args(Dataset):
         raise ValueError(f"params.yaml: dataset = {dataset!r}: must be one of {', '.join(get_args(Dataset))}")
     for alias, name in winners().items():
-        print(f"{register(name, options.rule, alias, dataset)}: {name}, {options.rule}")
+        try:
+            registered = register(name, options.rule, alias, dataset)
+        except MlflowException as error:
+            raise RuntimeError(f"MLflow: {without_secrets(str(error))}") from None
+        print(f"{registered}: {name}, {options.rule}")
 
 
 def _named(classes: list[str], probabilities: Any, decisions: Any) -> list[tuple[str, float, bool]]:

@@ -34,17 +34,19 @@ def replacing_folder(path: Path) -> Iterator[Path]:
     """Yield a new, empty folder beside `path`; it becomes `path`, instead of what is there, at the end."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = _temporary(path)
+    before = temporary.with_suffix(".old.tmp")
     temporary.mkdir()
     try:
         with _named(path):
             yield temporary
             for written in temporary.rglob("*"):
                 _sync(written)
-            if path.exists():
-                shutil.rmtree(path)
+            if path.exists():  # aside, because to remove it takes a while in which it would be half there
+                path.replace(before)
             temporary.replace(path)
             _sync(path.parent)
     finally:
+        shutil.rmtree(before, ignore_errors=True)
         shutil.rmtree(temporary, ignore_errors=True)
 
 
@@ -66,9 +68,9 @@ def _temporary(path: Path) -> Path:
     # Host and process id keep two writers apart, and tell what a killed one left behind.
     host = platform.node()
     for left in path.parent.glob(f".{glob.escape(path.name)}.{glob.escape(host)}.*.tmp"):
-        process = int(left.suffixes[-2][1:])
+        process = left.name.removeprefix(f".{path.name}.{host}.").split(".")[0]
         # In a container the dead writer may well have had the number that this process has.
-        if process == os.getpid() or not _runs(process):
+        if process.isdecimal() and (int(process) == os.getpid() or not _runs(int(process))):
             shutil.rmtree(left) if left.is_dir() else left.unlink()
     return path.with_name(f".{path.name}.{host}.{os.getpid()}.tmp")
 

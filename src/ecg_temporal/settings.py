@@ -25,7 +25,7 @@ MERGE = "tag:yaml.org,2002:merge"  # the key <<
 
 
 class _Yaml12Loader(yaml.SafeLoader):
-    """As DVC reads YAML: 4e-3 is a number, which it is not in PyYAML's YAML 1.1, and no key comes twice."""
+    """4e-3 is a number, as it is for DVC and is not in PyYAML's YAML 1.1; and no key comes twice."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [self.construct_object(key, deep=True) for key, _ in node.value if key.tag != MERGE]

@@ -9,6 +9,7 @@ statements.npy (uint8 [records, statements]), ecg_id.npy (int64 [records]) and s
 import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,7 +81,7 @@ def read_split(folder: Path) -> Split:
         signals = np.load(folder / "signals.npy", mmap_mode="r")
         labels, statements = np.load(folder / "labels.npy"), np.load(folder / "statements.npy")
         ecg_id = np.load(folder / "ecg_id.npy")
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, EOFError, BadZipFile) as error:  # np.load raises all of them
         raise ValueError(f"{folder} is not a processed split ({error}); run `dvc repro preprocess`") from None
     found = (signals.shape[:2], labels.shape, statements.shape)
     named = (description.leads, description.classes, description.statements)

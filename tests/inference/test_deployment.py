@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from ecg_temporal import cli
+from ecg_temporal.comparison.verdict import Verdict, write_verdict
 from ecg_temporal.inference.predictor import load_predictor
 from ecg_temporal.inference.registry import register
 from ecg_temporal.training.hardware import Hardware
@@ -99,3 +100,15 @@ def test_a_registered_model_is_served_on_loopback_and_refuses_a_wrong_shape(stor
             assert status == 400 and re.search("is missing or beyond|at least 100", answer), (status, answer)
         status, answer = post(url, {"signals": 1})
         assert 400 <= status < 500, (status, answer)
+
+
+def test_a_store_that_does_not_answer_is_a_sentence_without_the_password(store, monkeypatch):
+    (store / "reports/tables").mkdir(parents=True)
+    verdict = Verdict("macro_auprc", "cnn_gru", "cnn_gru", 0.0, 0.0, 0.0)
+    write_verdict(store / "reports/tables/verdict.json", verdict)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:secret@127.0.0.1:9")  # nothing listens there
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with pytest.raises(SystemExit) as refused:
+        cli.main(["register"])
+    assert "127.0.0.1:9" in str(refused.value) and "secret" not in str(refused.value)
+    assert str(refused.value).startswith("ecg-temporal register: MLflow: ")

@@ -107,3 +107,17 @@ def test_all_that_was_found_is_drawn_and_of_a_long_record_the_first_ten_seconds(
     paper = draw_ecg(*drawn[0]).axes[0]
     shades = np.concatenate([image.get_array() for image in paper.get_images()])
     np.testing.assert_allclose(shades, found / np.abs(found).max(), rtol=1e-6)
+
+
+def test_order_alone_is_what_the_whole_rests_on_less_what_is_left_without_order(trained, splits, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(
+        "ecg_temporal.inference.paper.draw_ecg", lambda *given: drawn.append(given) or draw_ecg(*given)
+    )
+    signals = splits["test"].signals[0]
+    write(trained / "records", "one", signals)
+    cli.main(["explain", "records/one", "IMI", "--model", "cnn_gru", "--order", "--out", "why.png"])
+    recurrent = load_predictor("cnn_gru", "half", FP32)
+    whole, bag = (occlusion(recurrent, signals, "IMI", order=order) for order in (True, False))
+    np.testing.assert_allclose(drawn[0][-1], whole - bag, atol=1e-6)
+    assert np.abs(drawn[0][-1]).max() > 0 and "from the order of frames" in drawn[0][2]

@@ -3,6 +3,7 @@ import io
 import json
 import subprocess
 import sys
+from pathlib import Path
 from shutil import copytree, rmtree
 from types import SimpleNamespace
 
@@ -273,7 +274,7 @@ def test_the_command_refuses_in_a_sentence_and_writes_nothing(trained, splits, c
             "must be a file that ends in .csv or .json",
         ),
         (["predict", "records", "--rule", "best"], "invalid choice: 'best'"),
-        (["predict", "records"], "verdict.json is not a verdict"),
+        (["predict", "records"], "run `dvc repro`, or say which model"),
         (
             ["explain", "records", "NORM", "--model", "cnn_gru", "--out", "x.png"],
             "records holds 2 records; name",
@@ -328,3 +329,35 @@ def test_the_paper_has_its_true_size_and_no_probability_of_zero():
     assert height == pytest.approx(10 * np.diff(paper.get_ylim())[0])  # 10 mm/mV
     assert len([line for line in paper.lines if len(line.get_xdata()) > 2]) == 13  # twelve leads, one again
     assert [text.get_text() for text in figure.texts if "%" in text.get_text()] == [" 90%", " <1%"]
+
+
+def test_each_lead_is_drawn_under_its_name_and_what_is_said_is_bold():
+    # A square wave of another height in each lead: its median is 0, its span says which lead it is.
+    signals = np.tile(np.arange(1000) % 3 == 1, (12, 1)) * 100 * np.arange(1, 13)[:, None]
+    figure = draw_ecg(signals.astype(np.int16), 100, "a record", [("said", 0.6, True), ("not", 0.4, False)])
+    paper = figure.axes[0]
+    traces = [line for line in paper.lines if len(line.get_xdata()) > 2]
+    names = [text for text in paper.texts if text.get_text() in PRINTED]
+    assert len(names) == 13
+    for name in names:
+        x, y = name.get_position()  # over the beginning of its trace
+        below = [t for t in traces if y - 1 < np.median(t.get_ydata()) < y]
+        (trace,) = [t for t in below if abs(t.get_xdata()[0] + 0.06 - x) < 0.02]
+        lead = PRINTED.index(name.get_text())
+        assert np.ptp(trace.get_ydata()) == pytest.approx((lead + 1) / 10)
+    bold = {text.get_text(): text.get_fontweight() for text in figure.texts}
+    assert (bold["said"], bold["not"]) == ("bold", "normal")
+
+
+def test_a_folder_may_be_the_one_that_we_are_in(trained, splits, monkeypatch):
+    write(trained / "records", "one", splits["test"].signals[0])
+    monkeypatch.chdir(trained / "records")
+    assert find_records([Path()]) == [Path("one")]
+
+
+def test_a_folder_that_cannot_be_written_to_is_refused_before_anything_is_read(trained, splits, monkeypatch):
+    write(trained / "records", "one", splits["test"].signals[0])
+    monkeypatch.setattr(cli.os, "access", lambda path, mode: False)
+    monkeypatch.setattr("ecg_temporal.inference.records.read_ecg", lambda path: pytest.fail("it was read"))
+    with pytest.raises(SystemExit, match="drawn can't be written to"):
+        cli.main(["predict", "records", "--model", "cnn_gru", "--plot", "drawn"])

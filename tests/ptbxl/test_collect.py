@@ -1,3 +1,4 @@
+import hashlib
 import shutil
 
 import numpy as np
@@ -83,6 +84,15 @@ def test_a_sound_tree_is_taken_as_it_is(tree, out):
     for k, name in enumerate(back.table["filename_lr"]):
         expected = wfdb.rdrecord(str(tree / name), physical=False).d_signal.T
         np.testing.assert_array_equal(back.signals[k], expected)
+    for damaged in (b"\x93NUMPY", b"", b"PK"):
+        (out / "signals.npy").write_bytes(damaged)
+        with pytest.raises(ValueError, match="not a raw dataset"):
+            read_raw(out)
+
+
+def test_the_digest_is_that_of_every_sample(rng):
+    signals = rng.integers(-9, 9, (1030, 2, 3)).astype(np.int16)
+    assert raw.digest(signals) == hashlib.sha256(signals.astype("<i2").tobytes()).hexdigest()
 
 
 def test_bad_records_are_counted_by_problem_and_the_first_is_named(tree, out):

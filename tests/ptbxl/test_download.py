@@ -46,6 +46,12 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Length", "0")
             self.end_headers()
             return
+        if fault == "later":
+            self.send_response(429)
+            self.send_header("Retry-After", "3600")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
         if isinstance(fault, int) or content is None:
             self.send_response(fault or 404)
             self.send_header("Content-Length", "0")
@@ -77,7 +83,7 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server(monkeypatch):
-    monkeypatch.setattr(download, "pause", lambda attempt: None)
+    monkeypatch.setattr(download, "pause", lambda attempt: 0)
     monkeypatch.setattr(Retry, "sleep", lambda self, response=None: None)
     with Server() as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -101,11 +107,45 @@ def test_the_hundred_hertz_files_arrive_once(server, tmp_path):
     assert [name for name, _ in server.requests] == ["SHA256SUMS.txt"]
 
 
-@pytest.mark.parametrize("fault", ["truncate", "wrong", "ignore range", 429, 500, 503])
+@pytest.mark.parametrize("fault", ["truncate", "wrong", 429, 500, 503])
 def test_a_passing_fault_is_survived(server, tmp_path, fault):
     server.faults["records100/00000/00001_lr.dat"] = [fault, fault]
     download.download(tmp_path, (server.url,))
     assert fetched(tmp_path) == WANTED
+
+
+def test_a_server_that_cannot_resume_sends_the_file_again(server, tmp_path):
+    name = "records100/00000/00001_lr.dat"
+    server.faults[name] = ["truncate", "ignore range"]
+    download.download(tmp_path, (server.url,))
+    assert fetched(tmp_path) == WANTED
+    assert [bool(span) for path, span in server.requests if path == name] == [False, True]
+
+
+def test_a_server_may_not_send_us_to_sleep_for_hours(server, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(Retry, "sleep", lambda self, response: asked.append(self.get_retry_after(response)))
+    server.faults["records100/00000/00001_lr.dat"] = ["later", "later"]
+    download.download(tmp_path, (server.url,))
+    assert fetched(tmp_path) == WANTED and asked == [60, 60]
+
+
+def test_ctrl_c_ends_the_transfers_too_and_keeps_what_came(server, tmp_path, monkeypatch):
+    part = tmp_path / "records100/00000/00001_lr.dat.part"
+
+    def interrupted(jobs):
+        while not part.exists():
+            time.sleep(0.01)
+        time.sleep(0.3)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(download, "as_completed", interrupted)
+    server.faults["records100/00000/00001_lr.dat"] = ["drip"]
+    start = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        download.download(tmp_path, (server.url,))
+    assert time.monotonic() - start < 3  # the whole file would drip for four seconds
+    assert part.stat().st_size
 
 
 def test_a_broken_transfer_is_resumed(server, tmp_path):

@@ -98,7 +98,18 @@ def test_statements_become_sorted_subclasses():
 
 @pytest.mark.parametrize(
     "text",
-    ["", "nan", "[]", "{'NORM'}", "{'NORM': 'x'}", "{'NORM': -1}", "{1: 1.0}", "__import__('os')", "(" * 500],
+    [
+        "",
+        "nan",
+        "[]",
+        "{'NORM'}",
+        "{{'NORM': 1.0}}",
+        "{'NORM': 'x'}",
+        "{'NORM': -1}",
+        "{1: 1.0}",
+        "__import__('os')",
+        "(" * 500,
+    ],
 )
 def test_malformed_codes_are_refused_with_the_record(text):
     with pytest.raises(LabelError, match="record 2: scp_codes"):

@@ -9,7 +9,7 @@ from ecg_temporal.ptbxl import raw
 from ecg_temporal.ptbxl.own import collect_own, deal
 from ecg_temporal.ptbxl.preprocess import preprocess
 from ecg_temporal.ptbxl.settings import LabelSettings
-from ecg_temporal.ptbxl.waveforms import LEADS
+from ecg_temporal.ptbxl.waveforms import LEADS, read_record
 
 KEEP_ALL = LabelSettings(min_likelihood=0, unlabelled="keep")
 
@@ -65,6 +65,22 @@ def test_own_records_become_a_dataset_like_ptbxl(own, tmp_path):
     np.testing.assert_allclose(level, np.array(expected) * 1000, atol=30)
 
 
+def test_blanks_around_a_name_make_no_other_patient_and_no_other_record(own, tmp_path):
+    folder, table = own
+    expected = collected(folder, tmp_path / "raw").table
+    table["patient"] = [f"{name} " if k % 2 else f" {name}" for k, name in enumerate(table["patient"])]
+    table.assign(record=" " + table["record"]).to_csv(folder / "labels.csv", index=False)
+    pd.testing.assert_frame_equal(collected(folder, tmp_path / "again").table, expected)
+
+
+def test_the_first_ten_seconds_count(own, tmp_path):
+    folder, _ = own
+    expected = read_record(folder / "clinic/ecg_007", seconds=None)
+    assert expected.shape == (12, 1200)
+    found = collected(folder, tmp_path / "raw").signals[7]
+    np.testing.assert_array_equal(found, expected[:, :1000])
+
+
 def test_a_dataset_is_the_same_when_it_is_read_again(own, tmp_path):
     folder, _ = own
     one, other = collected(folder, tmp_path / "a"), collected(folder, tmp_path / "b")
@@ -84,6 +100,14 @@ def test_dealt_patients_stay_whole_and_labels_are_spread(rng):
     np.testing.assert_array_equal(folds, deal(labels, patients))
 
 
+@pytest.mark.parametrize("kinds", [2, 5])
+def test_labels_that_are_as_frequent_as_each_other_are_spread_too(kinds):
+    labels = [[f"L{k % kinds}"] for k in range(kinds * 20)]
+    folds = deal(labels, [f"p{k}" for k in range(len(labels))])
+    for name in range(kinds):
+        assert np.bincount(folds[name::kinds], minlength=11)[1:].tolist() == [2] * 10
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -97,7 +121,15 @@ def test_dealt_patients_stay_whole_and_labels_are_spread(rng):
             "record 'clinic/ecg_001' has fold 'train'.*1 to 10",
         ),
         (lambda t: t.assign(fold=["3", "", *["1"] * 38]), "record 'clinic/ecg_001' has no fold"),
-        (lambda t: t.assign(record=["../secret", *t["record"][1:]]), "leaves the folder"),
+        (lambda t: t.assign(record=["../secret", *t["record"][1:]]), r"csv: record '\.\./secret' leaves the"),
+        (lambda t: t.assign(record=["clinic/ecg_000", " ", *t["record"][2:]]), "csv: line 3 names no record"),
+        (lambda t: t.rename(columns={"patient": "Patient "}), "column 'Patient ' must be written 'patient'"),
+        (
+            lambda t: t.assign(fold=["9", "10", *["1"] * 38]),
+            "patient 'p0' is in folds 9, 10, in two splits",
+        ),
+        (lambda t: t.assign(fold=["9", "9", *["1"] * 38]), "no record is in fold 10, the test split"),
+        (lambda t: t.iloc[:18], "has 9 patients; 10 are the least"),
         (lambda t: t.assign(record=["clinic/none", *t["record"][1:]]), r"1 with a missing file.*none\.hea"),
     ],
 )
@@ -110,7 +142,7 @@ def test_what_cannot_be_used_is_refused_with_the_file_and_the_record(own, tmp_pa
 
 
 def test_a_record_of_less_than_ten_seconds_is_refused(tmp_path, rng):
-    write_own(tmp_path / "own", rng, records=2, seconds=8)
+    write_own(tmp_path / "own", rng, records=20, seconds=8)
     (tmp_path / "raw").mkdir()
     with pytest.raises(ValueError, match=r"ecg_000: 8 s are fewer than 10"):
         collect_own(tmp_path / "own", tmp_path / "raw", "fail")

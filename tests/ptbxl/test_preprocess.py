@@ -87,6 +87,7 @@ def test_a_split_survives_the_disk(splits, tmp_path):
         with pytest.raises(ValueError, match="signals .* labels"):
             read_split(tmp_path)
         np.save(tmp_path / f"{name}.npy", whole)
-    (tmp_path / "labels.npy").write_bytes(b"\x93NUMPY")
-    with pytest.raises(ValueError, match="not a processed split"):
-        read_split(tmp_path)
+    for damaged in (b"\x93NUMPY", b"", b"PK"):
+        (tmp_path / "labels.npy").write_bytes(damaged)
+        with pytest.raises(ValueError, match="not a processed split"):
+            read_split(tmp_path)

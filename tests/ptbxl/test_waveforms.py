@@ -84,7 +84,12 @@ def test_lead_order_gain_unit_and_format_are_understood(tmp_path, rng, odd):
 
 @pytest.mark.parametrize(
     ("odd", "message"),
-    [({"fs": 500}, "at 500 Hz"), ({"names": [*LEADS[:-1], "V7"]}, "no lead V6"), ({"unit": "cm"}, "'cm'")],
+    [
+        ({"fs": 500}, "at 500 Hz"),
+        ({"names": [*LEADS[:-1], "V7"]}, "no lead V6"),
+        ({"unit": "cm"}, "'cm'"),
+        ({"gain": 50.0}, "a sample is beyond ±32767 microvolts"),
+    ],
 )
 def test_what_cannot_become_such_a_record_is_refused(tmp_path, rng, odd, message):
     write(tmp_path, rng.integers(-2000, 2000, (1000, 12)), **odd)

@@ -37,7 +37,8 @@ def export_onnx(predictor: Predictor, path: Path) -> None:
     Input `signals`: float32 [batch, leads, time], microvolts. Outputs `logits` and `probabilities`: float32
     [batch, classes]. The file's metadata name classes, leads, sampling rate, the decision rule as
     decisions/<architecture>.json has it, and `samples`: a `Predictor` cuts a record into pieces of that
-    length, each half over the one before, and takes the mean of their logits.
+    length, each half over the one before but the last, which ends with the record, and takes the mean of
+    their logits.
     """
     ensemble = Ensemble(predictor).cpu().eval()
     example = torch.zeros(2, len(predictor.spec.leads), predictor.spec.samples)
@@ -62,8 +63,9 @@ def export_onnx(predictor: Predictor, path: Path) -> None:
         )
     model = onnx.load_from_string(buffer.getvalue())
     model.doc_string = (
-        "Cut a record into pieces of `samples` (in the metadata), each half over the one before, take the "
-        "mean of their logits, then sigmoid(slope * logits + intercept) with `rule`'s slope and intercept."
+        "Cut a record into pieces of `samples` (in the metadata), each half over the one before but the "
+        "last, which ends with the record. Take the mean of their logits, then "
+        "sigmoid(slope * logits + intercept) with the slope and the intercept of `rule`."
     )
     about = {
         "classes": json.dumps(predictor.spec.classes),

@@ -111,7 +111,10 @@ def winners(verdict: Path = VERDICT) -> dict[str, str]:
         ValueError: there is no report.
 
     """
-    found = read_verdict(verdict)
+    try:
+        found = read_verdict(verdict)
+    except ValueError as error:
+        raise ValueError(f"{error}, or say which model") from None
     return {"winner": found.least, "best": found.best}
 
 

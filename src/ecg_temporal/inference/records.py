@@ -38,7 +38,7 @@ def find_records(paths: Iterable[Path]) -> list[Path]:
     found: dict[Path, None] = {}
     for path in paths:
         record = path.with_suffix("") if path.suffix in (".hea", ".dat", ".mat") else path
-        is_record = record.with_name(record.name + ".hea").is_file()
+        is_record = bool(record.name) and record.with_name(record.name + ".hea").is_file()
         if path.is_dir():
             headers = [header for header in path.rglob("*.hea") if header.is_file()]
             segments = {segment for header in headers for segment in _segments(header)}

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -123,8 +123,7 @@ def _record_paths(tree: Path, table: pd.DataFrame) -> list[Path]:
         where = f"{tree / raw.TABLE}: record {ecg_id}: filename_lr"
         if not isinstance(name, str) or not name:
             raise ValueError(f"{where} is {name!r}, not a path")
-        path = PurePosixPath(name)
-        if path.is_absolute() or ".." in path.parts or "\\" in name:
+        if raw.leaves_folder(name):
             raise ValueError(f"{where} is {name!r}, which leaves the folder")
     return [tree / name for name in table["filename_lr"]]
 

@@ -4,7 +4,8 @@ import hashlib
 import re
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from pathlib import Path, PurePosixPath
+from pathlib import Path
+from threading import Event
 from urllib.parse import urljoin, urlsplit
 
 import requests
@@ -12,6 +13,8 @@ from requests.adapters import HTTPAdapter
 from tqdm import tqdm
 from urllib3.exceptions import HTTPError
 from urllib3.util import Retry
+
+from ecg_temporal.ptbxl.raw import leaves_folder
 
 VERSION = "1.0.3"
 MIRRORS = (
@@ -25,6 +28,8 @@ CONNECTIONS = 8
 ATTEMPTS = 5
 TIMEOUT = (10, 30)
 """Seconds to connect, and between two bytes."""
+LONGEST_PAUSE = 60
+"""Seconds, also where the server asks for more."""
 PATIENCE = 600
 """Seconds for one attempt at a file; the largest, of 6 MB, takes two minutes at PhysioNet's rate."""
 
@@ -69,7 +74,12 @@ def download(tree: Path, mirrors: tuple[str, ...] = MIRRORS) -> dict[str, str]:
     """
     tree.mkdir(parents=True, exist_ok=True)
     session = OneHostSession()
-    retry = Retry(total=ATTEMPTS, backoff_factor=0.5, status_forcelist=(429, 500, 502, 503, 504))
+    retry = Retry(
+        total=ATTEMPTS,
+        backoff_factor=0.5,
+        status_forcelist=(429, 500, 502, 503, 504),
+        retry_after_max=LONGEST_PAUSE,
+    )
     for scheme in ("http://", "https://"):
         session.mount(scheme, HTTPAdapter(pool_maxsize=CONNECTIONS, max_retries=retry))
     base, sums = _first_that_answers(session, mirrors)
@@ -84,14 +94,17 @@ def download(tree: Path, mirrors: tuple[str, ...] = MIRRORS) -> dict[str, str]:
             total=len(wanted), initial=len(wanted) - len(missing), unit="file", desc="downloading"
         ) as progress,
     ):
+        stopped = Event()
         jobs = [
-            pool.submit(fetch_file, session, base + name, tree / name, sha) for name, sha in missing.items()
+            pool.submit(fetch_file, session, base + name, tree / name, sha, stopped)
+            for name, sha in missing.items()
         ]
         try:
             for job in as_completed(jobs):
                 job.result()
                 progress.update()
         except BaseException:
+            stopped.set()
             pool.shutdown(cancel_futures=True)
             raise
     return {"all files": base, "verified": f"SHA-256 of {len(wanted)} files"}
@@ -110,20 +123,20 @@ def parse_sums(text: str) -> dict[str, str]:
             continue
         sha, _, name = line.partition(" ")
         name = name.lstrip(" *")
-        path = PurePosixPath(name)
         if not re.fullmatch(r"[0-9a-f]{64}", sha) or not name:
             raise DownloadError(f"{SUMS}, line {number} is not 'SHA-256 name': {line[:80]!r}")
-        if path.is_absolute() or ".." in path.parts or "\\" in name:
+        if leaves_folder(name):
             raise DownloadError(f"{SUMS}, line {number}: the name {name!r} leaves the folder")
         sums[name] = sha
     return sums
 
 
-def fetch_file(session: requests.Session, url: str, path: Path, sha256: str) -> None:
+def fetch_file(session: requests.Session, url: str, path: Path, sha256: str, stopped: Event) -> None:
     """Fetch `url` to `path`, resuming what an earlier attempt left in `path`.part.
 
     Raises:
-        DownloadError: the content does not have this SHA-256, or the server fails, at every attempt.
+        DownloadError: the content does not have this SHA-256, or the server fails, at every attempt; or
+            `stopped` is set, as another file's failure or Ctrl-C does. What has come is kept.
 
     """
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -131,9 +144,9 @@ def fetch_file(session: requests.Session, url: str, path: Path, sha256: str) -> 
     reason = ""
     for attempt in range(ATTEMPTS):
         if attempt:
-            pause(attempt)
+            stopped.wait(pause(attempt))
         try:
-            _append(session, url, part)
+            _append(session, url, part, stopped)
         except (requests.RequestException, HTTPError) as error:
             reason = str(error)
             continue
@@ -145,12 +158,14 @@ def fetch_file(session: requests.Session, url: str, path: Path, sha256: str) -> 
     raise DownloadError(f"{url}: {reason} ({ATTEMPTS} attempts); run the same command again to go on")
 
 
-def pause(attempt: int) -> None:
-    """Wait before the `attempt`-th new attempt, longer each time."""
-    time.sleep(min(0.5 * 2**attempt, 20))
+def pause(attempt: int) -> float:
+    """Return the seconds to wait before the `attempt`-th new attempt, more each time."""
+    return min(0.5 * 2.0**attempt, 20)
 
 
-def _append(session: requests.Session, url: str, part: Path) -> None:
+def _append(session: requests.Session, url: str, part: Path, stopped: Event) -> None:
+    if stopped.is_set():
+        raise DownloadError(f"{url}: stopped; run the same command again to go on")
     have = part.stat().st_size if part.exists() else 0
     headers = {"Range": f"bytes={have}-"} if have else {}
     with session.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
@@ -162,6 +177,8 @@ def _append(session: requests.Session, url: str, part: Path) -> None:
             end = time.monotonic() + PATIENCE
             while chunk := response.raw.read1(1 << 16, decode_content=True):
                 file.write(chunk)  # what came before a break is kept
+                if stopped.is_set():
+                    raise DownloadError(f"{url}: stopped; run the same command again to go on")
                 if time.monotonic() > end:
                     raise requests.Timeout(f"not done after {PATIENCE} seconds")
 

@@ -53,7 +53,7 @@ def parse_codes(text: object) -> dict[str, float]:
     """
     try:
         codes = ast.literal_eval(str(text))
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         codes = None
     if not isinstance(codes, dict) or not all(
         isinstance(code, str) and isinstance(value, int | float) and 0 <= value <= 100
@@ -167,7 +167,7 @@ def split_rows(table: pd.DataFrame) -> dict[str, NDArray[np.intp]]:
             raise LabelError(f"ptbxl_database.csv has no column {name!r}")
     fold = table["strat_fold"]
     if odd := table.index[~fold.isin(range(1, 11))].tolist():
-        raise LabelError(f"ptbxl_database.csv: record {odd[0]}: strat_fold {fold[odd[0]]!r} is not 1 to 10")
+        raise LabelError(f"ptbxl_database.csv: record {odd[0]}: strat_fold {fold[odd[0]]} is not 1 to 10")
     if nameless := table.index[table["patient_id"].isna()].tolist():
         raise LabelError(f"ptbxl_database.csv: record {nameless[0]} has no patient_id")
     rows = {split: np.flatnonzero(fold.isin(folds)) for split, folds in FOLDS.items()}

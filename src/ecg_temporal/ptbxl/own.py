@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 
 from ecg_temporal.ptbxl import raw
 from ecg_temporal.ptbxl.collect import pack
+from ecg_temporal.ptbxl.labels import FOLDS as SPLITS
 from ecg_temporal.ptbxl.waveforms import SAMPLES, SECONDS, RecordError, read_record
 
 TABLE = "labels.csv"
+COLUMNS = ("record", "labels", "patient", "fold", "sex", "age")
 FOLDS = 10
 
 
@@ -41,19 +43,7 @@ def collect_own(tree: Path, folder: Path, on_bad_record: Literal["fail", "skip"]
 
     """
     path = tree / TABLE
-    if not path.is_file():
-        raise ValueError(f"{path}: no such file; OWN_DIR must be a folder with records and {TABLE}")
-    try:
-        found = pd.read_csv(path, dtype={"record": str, "labels": str, "patient": str}, keep_default_na=False)
-    except (ValueError, OSError) as error:
-        raise ValueError(f"{path} is not a table ({error})") from None
-    for column in ("record", "labels"):
-        if column not in found:
-            raise ValueError(f"{path} has no column {column!r}; it has {', '.join(map(str, found.columns))}")
-    if found.empty:
-        raise ValueError(f"{path} names no record")
-    if twice := found["record"][found["record"].duplicated()].tolist():
-        raise ValueError(f"{path}: record {twice[0]!r} is there twice")
+    found = _read_labels(path)
     labels = [[name.strip() for name in text.split(";") if name.strip()] for text in found["labels"]]
     names = sorted({name for of_one in labels for name in of_one})
     if not names:
@@ -64,12 +54,17 @@ def collect_own(tree: Path, folder: Path, on_bad_record: Literal["fail", "skip"]
             f"{path}: record {empty[0]!r} has no patient; fill them all in, or leave the column out"
         )
     if "fold" not in found:
+        if patients.nunique() < FOLDS:
+            raise ValueError(
+                f"{path} has {patients.nunique()} patients; {FOLDS} are the least, one for each fold"
+            )
         found["fold"] = deal(labels, patients.tolist())
     folds = _numbers(path, found, "fold", lambda fold: fold.isin(range(1, FOLDS + 1)), f"1 to {FOLDS}")
     if empty := found["record"][folds.isna()].tolist():
         raise ValueError(
             f"{path}: record {empty[0]!r} has no fold; fill them all in, or leave the column out"
         )
+    _refuse_splits(path, patients, folds)
     table = pd.DataFrame(
         {
             "patient_id": pd.factorize(patients)[0] + 1,
@@ -93,17 +88,62 @@ def collect_own(tree: Path, folder: Path, on_bad_record: Literal["fail", "skip"]
 def deal(labels: list[list[str]], patients: list[str]) -> NDArray[np.int64]:
     """Return a fold, 1 to 10, for each record: patients stay whole, and every label is spread over the folds.
 
-    Patients are dealt like cards, those with the rarest label first, in an order that depends on their names
-    alone.
+    Patients are dealt like cards, those with the rarest label first, those of one label in an order that
+    depends on their names alone.
     """
     count = pd.Series([name for of_one in labels for name in of_one], dtype=str).value_counts().to_dict()
-    rarest: dict[str, int] = {}
+    rarest: dict[str, tuple[int, str]] = {}
     for of_one, patient in zip(labels, patients, strict=True):
-        here = min((count[name] for name in of_one), default=len(labels) + 1)
+        here = min(((count[name], name) for name in of_one), default=(len(labels) + 1, ""))
         rarest[patient] = min(here, rarest.get(patient, here))
     order = sorted(rarest, key=lambda p: (rarest[p], hashlib.sha256(p.encode()).hexdigest()))
     fold = {patient: k % FOLDS + 1 for k, patient in enumerate(order)}
     return np.array([fold[patient] for patient in patients])
+
+
+def _read_labels(path: Path) -> pd.DataFrame:
+    """Return labels.csv, whose columns and records are what they must be."""
+    if not path.is_file():
+        raise ValueError(f"{path}: no such file; OWN_DIR must be a folder with records and {TABLE}")
+    try:
+        found = pd.read_csv(path, dtype={"record": str, "labels": str, "patient": str}, keep_default_na=False)
+    except (ValueError, OSError) as error:
+        raise ValueError(f"{path} is not a table ({error})") from None
+    for column in map(str, found.columns):
+        if column not in COLUMNS and (meant := column.strip().lower()) in COLUMNS:
+            raise ValueError(f"{path}: the column {column!r} must be written {meant!r}")
+    for column in ("record", "labels"):
+        if column not in found:
+            raise ValueError(f"{path} has no column {column!r}; it has {', '.join(map(str, found.columns))}")
+    if found.empty:
+        raise ValueError(f"{path} names no record")
+    for column in {"record", "patient"} & {*found.columns}:
+        found[column] = found[column].str.strip()
+    for line, name in enumerate(found["record"], 2):
+        if not name:
+            raise ValueError(f"{path}: line {line} names no record")
+        if raw.leaves_folder(name):
+            raise ValueError(f"{path}: record {name!r} leaves the folder")
+    if twice := found["record"][found["record"].duplicated()].tolist():
+        raise ValueError(f"{path}: record {twice[0]!r} is there twice")
+    return found
+
+
+def _refuse_splits(path: Path, patients: pd.Series, folds: pd.Series) -> None:
+    """Refuse a split without a record, and a patient in two."""
+    split = folds.map({fold: name for name, of_split in SPLITS.items() for fold in of_split})
+    for name, of_split in SPLITS.items():
+        if not (split == name).any():
+            raise ValueError(
+                f"{path}: no record is in fold {' or '.join(map(str, of_split))}, the {name} split"
+            )
+    apart = split.groupby(patients).nunique()
+    if several := apart.index[apart > 1].tolist():
+        found = sorted(folds[patients == several[0]].astype(int).unique().tolist())
+        raise ValueError(
+            f"{path}: patient {several[0]!r} is in folds {', '.join(map(str, found))}, in two splits "
+            "(1 to 8 train, 9 validates, 10 tests)"
+        )
 
 
 def _numbers(

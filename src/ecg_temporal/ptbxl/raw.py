@@ -9,7 +9,8 @@ import hashlib
 import json
 import os
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
@@ -86,6 +87,12 @@ def read_table(path: Path, as_text: bool = False) -> pd.DataFrame:
     return table
 
 
+def leaves_folder(name: str) -> bool:
+    """Return whether a path that a file names would lead out of the folder that it is to be in."""
+    path = PurePosixPath(name)
+    return path.is_absolute() or ".." in path.parts or "\\" in name
+
+
 def create_signals(folder: Path, records: int) -> NDArray[np.int16]:
     """Create `folder`/signals.npy, int16 [records, 12, 1000], to be filled and flushed by the caller."""
     shape = (records, len(LEADS), SAMPLES)
@@ -134,7 +141,7 @@ def read_raw(folder: Path) -> RawDataset:
     try:
         manifest = Manifest(**json.loads((folder / "manifest.json").read_text(encoding="utf-8")))
         signals = np.load(folder / "signals.npy", mmap_mode="r")
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, EOFError, BadZipFile) as error:  # np.load raises all of them
         raise ValueError(f"{folder} is not a raw dataset ({error}); run `dvc repro fetch`") from None
     table, statements = read_table(folder / TABLE), read_statements(folder / STATEMENTS)
     if not len(signals) == len(table) == manifest.records:
