@@ -53,7 +53,6 @@ def main() -> None:
     truth = torch.from_numpy(test.labels[: settings.batch_size]).float()
     cost = {
         "training_step_bytes": training_step_memory(model, some, truth, hardware),
-        "training_step_records": len(some),
         "latency_ms": latency(model, one, hardware),
         "latency_hardware": str(hardware),
         "multiply_accumulates": multiply_accumulates(model, one.to(hardware.device)),

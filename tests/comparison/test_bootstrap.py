@@ -15,6 +15,7 @@ from ecg_temporal.comparison.bootstrap import (
     intervals,
     order_effect,
     p_value,
+    percentiles,
     resample,
 )
 from ecg_temporal.evaluation.metrics import average_precision, nanmean
@@ -142,23 +143,41 @@ def test_a_bias_of_the_replicates_is_taken_off():
     replicates = value + bias + deviation * stats.norm.ppf((np.arange(100_000) + 0.5) / 100_000)
     expected = value - bias + deviation * stats.norm.ppf([0.025, 0.975])
     np.testing.assert_allclose(interval(value, replicates), expected, atol=1e-3)
-    for difference in (-0.2, 0.0, 0.02, 0.25):
-        p = p_value(difference, difference + replicates - value)
-        assert p == pytest.approx(2 * stats.norm.sf(abs(difference - bias) / deviation), rel=0.01)
 
 
-def test_p_is_five_percent_where_the_interval_ends_at_nothing(rng):
+def test_the_interval_of_a_difference_and_its_p_equal_scipy_and_agree(rng):
+    data = (rng.gamma(2, size=50),)
+    theirs = stats.bootstrap(data, np.mean, method="percentile", n_resamples=999, rng=rng)
+    found = percentiles(np.append(theirs.bootstrap_distribution, np.nan))
+    np.testing.assert_allclose(found, theirs.confidence_interval, atol=1e-12)
     replicates = rng.gamma(3, size=10_000)
-    for end in interval(2.5, replicates):
-        assert p_value(2.5 - end, replicates - end) == pytest.approx(0.05, abs=0.002)
+    for end in percentiles(replicates):
+        assert p_value(replicates - end) == pytest.approx(0.05, abs=0.002)
+    assert p_value(replicates) == pytest.approx(2 / 10_001) and p_value(replicates * 0) == 1
+
+
+def test_a_difference_that_is_none_is_found_in_one_of_twenty_even_where_classes_are_rare():
+    rng = np.random.default_rng(8)
+    missed, wrong, runs = 0, 0, 200
+    for _ in range(runs):
+        labels = (rng.random((300, 8)) < [0.4, 0.1, 0.03, 0.01, 0.01, 0.007, 0.007, 0.007]).astype(np.uint8)
+        draws = draw(np.arange(300), 200, int(rng.integers(2**31)))
+        shared = 2.0 * labels + rng.normal(size=labels.shape)
+        scores = [(shared + 0.7 * rng.normal(size=labels.shape))[None] for _ in "ab"]
+        samples = {name: resample(labels, s, s > 1, draws) for name, s in zip("ab", scores, strict=True)}
+        row = differences(samples, "a").set_index("metric").loc["macro_auprc"]
+        missed += not row["low"] <= 0 <= row["high"]
+        wrong += row["p"] < 0.05
+    assert missed <= 0.08 * runs and abs(missed - wrong) <= 2, (missed, wrong)
 
 
 def test_what_is_not_defined_has_no_interval_and_no_p():
     nothing = np.full(10, np.nan)
-    assert np.isnan(interval(0.1, nothing)).all() and np.isnan(p_value(0.1, nothing))
+    assert np.isnan([*interval(0.1, nothing), *percentiles(nothing), p_value(nothing)]).all()
     some = np.append(nothing, np.linspace(-1, 1, 1001))
-    assert interval(0.0, some) == pytest.approx((-0.95, 0.95)) and p_value(0.0, some) == 1
-    assert np.isnan(interval(np.nan, some)).all() and np.isnan(p_value(np.nan, some))
+    for found in (interval(0.0, some), percentiles(some)):
+        assert found == pytest.approx((-0.95, 0.95))
+    assert p_value(some) == 1 and np.isnan(interval(np.nan, some)).all()
 
 
 def test_the_interval_covers_the_truth_about_as_often_as_it_says():

@@ -1,3 +1,4 @@
+import dataclasses
 import re
 
 import numpy as np
@@ -62,14 +63,15 @@ def test_groups_and_diagnoses_are_measured_as_if_they_were_alone():
 def test_the_model_card_names_groups_diagnoses_and_failures(splits, rng):
     truth = (rng.random((300, 3)) < [0.4, 0.5, 0.01]).astype(np.uint8)
     decisions = np.roll(truth, 1, axis=0).astype(bool)
+    scores = truth + rng.normal(size=truth.shape)
     people = pd.DataFrame({"sex": [0, 1] * 150, "age": 50.0})
     text = model_card(
         "cnn_gru",
         ArchitectureSettings(rnn="gru", learning_rate=0.1),
         splits["test"].description,
         people,
-        by_subgroup(subgroups(people), truth, truth - 0.5, decisions, PATIENTS, BOOTSTRAP),
-        by_diagnosis(CLASSES, truth, truth - 0.5, decisions, PATIENTS, BOOTSTRAP),
+        by_subgroup(subgroups(people), truth, scores, decisions, PATIENTS, BOOTSTRAP),
+        by_diagnosis(CLASSES, truth, scores, decisions, PATIENTS, BOOTSTRAP),
         pd.DataFrame(said_of_each(truth, decisions), CLASSES, CLASSES),
         "half",
         TRAINING,
@@ -79,5 +81,56 @@ def test_the_model_card_names_groups_diagnoses_and_failures(splits, rng):
     assert rows >= {"women", "men", "40 to 59", *CLASSES} and "under 40" not in rows
     norm = next(line for line in text.splitlines() if line.startswith("| NORM"))
     assert re.fullmatch(r"\|[^|]+\|[^|]+\| +\d+ \|( +[01]\.\d{3} \[[01]\.\d{3}, [01]\.\d{3}\] \|){4}", norm)
+    said = pd.DataFrame(said_of_each(truth, decisions), CLASSES, CLASSES)
+    missed = re.findall(r"- (\w+) \(.*\): (\d+)% of \d+ found", text)
+    recall = {name: round(100 * said.loc[name, name]) for name in ("AMI", "NORM")}
+    assert missed == [(name, str(share)) for name, share in sorted(recall.items(), key=lambda item: item[1])]
+    assert re.findall(r"- (\w+) \(.*\): (\d+)% are said", text) == [
+        ("AMI", f"{100 * said.loc['AMI', 'NORM']:.0f}")
+    ]
     assert "not a medical device" in text and "nothing is known about: PMI" in text
     assert "nan" not in text
+
+
+def test_where_no_resample_differs_the_interval_is_that_of_a_share_of_records():
+    labels = np.zeros((100, 1), np.uint8)
+    labels[:20] = 1
+    scores = labels + np.linspace(0, 0.5, 100)[:, None]
+    (row,) = by_diagnosis(["A"], labels, scores, labels > 1, np.arange(100), BOOTSTRAP).to_dict("records")
+    assert row["recall"] == row["recall_low"] == 0
+    assert row["recall_high"] == pytest.approx(1 - 0.025 ** (1 / 20))  # the rule of three, exactly
+    assert row["average_precision"] == 1 and np.isnan(row["average_precision_low"])
+    assert np.isnan(row["precision"]) and np.isnan(row["precision_high"])
+
+
+@pytest.mark.parametrize(
+    ("sex", "age", "said"),
+    [
+        ([0, 1, np.nan, np.nan], [np.nan] * 4, "50% women; age is not known."),
+        ([np.nan] * 4, [np.nan] * 4, "Sex is not known; age is not known."),
+        (
+            [0, 1, 1, 1],
+            [40.0, 50, 60, np.nan],
+            "75% women; ages 41 to 59 (5th to 95th percentile), median 50, of",
+        ),
+    ],
+)
+def test_a_card_of_own_records_says_what_is_known_and_nothing_of_ptbxl(splits, rng, sex, age, said):
+    truth = (rng.random((4, 2)) < 0.5).astype(np.uint8)
+    people = pd.DataFrame({"sex": sex, "age": age})
+    measured = (truth, truth - 0.5, truth > 0, np.arange(4), BOOTSTRAP)
+    text = model_card(
+        "cnn",
+        ArchitectureSettings(rnn="none", learning_rate=0.1),
+        dataclasses.replace(
+            splits["test"].description, dataset="own records 0123", classes=["AF|flutter", "B"]
+        ),
+        people,
+        by_subgroup(subgroups(people), *measured),
+        by_diagnosis(["AF|flutter", "B"], *measured).assign(positives=20),
+        pd.DataFrame(said_of_each(truth, truth > 0), ["AF|flutter", "B"], ["AF|flutter", "B"]),
+        "half",
+        TRAINING,
+    )
+    assert said in text and "PTB-XL" not in text and "recipe" not in text and "(?)" not in text
+    assert "| AF\\|flutter |" in text

@@ -10,8 +10,11 @@ from xml.etree import ElementTree
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn import metrics as sk
 
 from conftest import TRAINING
+from ecg_temporal.comparison import bootstrap
+from ecg_temporal.comparison.bootstrap import class_differences, draw, intervals, resample
 from ecg_temporal.comparison.findings import find
 from ecg_temporal.comparison.results import read_csv, read_probes, read_results
 from ecg_temporal.comparison.settings import BootstrapSettings
@@ -45,10 +48,9 @@ SEEDS = [0, 1]
 PATIENTS = np.arange(300) // 2
 BOOTSTRAP = BootstrapSettings(replicates=200, seed=0, reference="cnn")
 SETTINGS = TRAINING.model_copy(update={"epochs": 2, "seeds": SEEDS})
-PROBES = ProbeSettings(permutations=2, seconds=[1, 5], seed=0)
+PROBES = ProbeSettings(permutations=2, seconds=[1, 2.5, 5], seed=0)
 COST = {
     "training_step_bytes": 10_000_000,
-    "training_step_records": 8,
     "latency_ms": 2.5,
     "latency_hardware": "a machine",
     "multiply_accumulates": 61_000_000,
@@ -86,8 +88,10 @@ def case(tmp_path_factory):
         (folder / "metrics" / f"{name}.json").write_text(json.dumps(figures_of_it))
         (folder / "probes" / name).mkdir(parents=True)
         test = logits["test"]
-        worse = test if name == "cnn" else test + rng.normal(size=test.shape).astype(np.float32)
-        arrays = {"order": np.stack([worse] * 2, axis=1), "context": np.stack([worse] * 2, axis=1)}
+        apart = np.random.default_rng(k)
+        worse = [test + s * apart.normal(size=test.shape).astype(np.float32) for s in (3, 2, 1)]
+        order = [test] * 2 if name == "cnn" else worse[1:]
+        arrays = {"order": np.stack(order, axis=1), "context": np.stack(worse, axis=1)}
         np.savez(folder / "probes" / name / "logits.npz", **arrays)
         (folder / "probes" / name / "cost.json").write_text(json.dumps(COST))
         write_predictions(folder / f"{name}.npz", predictions)
@@ -153,12 +157,58 @@ def test_the_findings_say_what_was_put_into_the_data(case):
     assert findings.order.loc["cnn", "difference"] == pytest.approx(0, abs=1e-9)
     assert findings.order.loc["cnn_bilstm", "high"] < 0
     assert findings.context.loc["cnn", 10.0] == pytest.approx(results.headline.loc["cnn", "macro_auprc"])
-    assert list(findings.context.columns) == [1, 5, 10]
+    assert list(findings.context.columns) == [1, 2.5, 5, 10]
     rare = findings.classes.set_index(["architecture", "subclass"]).loc[("cnn_bilstm", "PMI")]
     assert rare["undefined"] > 0
     no_label = ~labels["test"].any(axis=1)
     assert no_label.any()
     assert (findings.labelled["subset_accuracy"] != results.headline["subset_accuracy"]).any()
+
+
+def test_every_table_is_of_what_its_name_says(case):
+    folder, labels, results, findings = case
+    truth = labels["test"]
+    draws = draw(PATIENTS, BOOTSTRAP.replicates, BOOTSTRAP.seed)
+    logits = {name: read_predictions(folder / f"{name}.npz").logits["test"] for name in ARCHITECTURES}
+    samples = {name: resample(truth, x, x >= 0, draws) for name, x in logits.items()}
+    pd.testing.assert_frame_equal(findings.intervals, intervals(samples))
+    for found, against in ((findings.from_reference, "cnn"), (findings.from_best, "cnn_mixed")):
+        pd.testing.assert_frame_equal(found, bootstrap.differences(samples, against, "model"))
+    pd.testing.assert_frame_equal(findings.classes, class_differences(samples, "cnn", CLASSES))
+    labelled = truth.any(axis=1)
+    for name, x in logits.items():
+        with np.load(folder / "probes" / name / "logits.npz") as arrays:
+            order, context = arrays["order"], arrays["context"]
+        for k, seconds in enumerate(PROBES.seconds):
+            score = np.mean([sk.average_precision_score(truth, y) for y in context[:, k]])
+            assert findings.context.loc[name, seconds] == pytest.approx(score)
+        for k, subclass in enumerate(CLASSES):
+            intact = np.mean([sk.average_precision_score(truth[:, k], y[:, k]) for y in x])
+            flat = order.reshape(-1, *truth.shape)
+            permuted = np.mean([sk.average_precision_score(truth[:, k], y[:, k]) for y in flat])
+            assert findings.order_classes.loc[subclass, name] == pytest.approx(intact - permuted)
+        f1 = [sk.f1_score(truth[labelled], y[labelled] >= 0, average="micro") for y in x]
+        assert findings.labelled.loc[name, "micro_f1"] == pytest.approx(np.mean(f1))
+        seeds = results.seeds[results.seeds["architecture"] == name]
+        for split in SPLITS:
+            loss = seeds.loc[seeds["split"] == split, "loss"].mean()
+            assert findings.gaps.loc[name, f"loss {split}"] == pytest.approx(loss)
+
+
+@pytest.mark.parametrize("names", [["cnn"], ["cnn_bilstm"], ["cnn_mixed"]])
+def test_a_report_of_one_architecture_says_nothing_that_is_not_so(case, splits, names):
+    folder, labels, _, _ = case
+    few = {name: ARCHITECTURES[name] for name in [*names, "model"]}
+    results = read_results(folder / "metrics", list(few), epochs=2)
+    predictions = {name: read_predictions(folder / f"{name}.npz") for name in few}
+    probes = read_probes(folder / "probes", list(few))
+    reference = BOOTSTRAP.model_copy(update={"reference": names[0]})
+    found = find(few, CLASSES, labels, PATIENTS, predictions, probes, results, "half", reference, PROBES)
+    assert found.recurrent is None
+    page = unescape(page_of(labels, results, found, splits, reference, few))
+    assert "with less temporal modelling" not in page and "starts at" not in page
+    none, itself = "No recurrent architecture is compared.", "The best with recurrence, cnn_"
+    assert (none in page) == (names == ["cnn"]) and (itself in page) == (names != ["cnn"])
 
 
 def test_the_reliability_diagram_shows_what_calibration_changes(case):
@@ -210,7 +260,7 @@ def test_a_recurrent_reference_is_not_set_against_itself(case, splits):
     )
     assert found.recurrent is None
     page = page_of(labels, results, found, splits, reference)
-    assert "No recurrent architecture is compared with cnn_mixed" in page
+    assert "The best with recurrence, cnn_mixed, is what the others are set against." in page
 
 
 def test_labels_of_digits_and_na_stay_text(tmp_path):
@@ -283,11 +333,35 @@ def test_every_figure_draws_and_synthetic_data_says_so(case, splits, tmp_path):
     for block in page.split("\n\n"):
         if block.startswith("|"):
             assert len({line.count("|") for line in block.splitlines()}) == 1
+    assert rows_of(page, "training, min")["cnn"][-2] == "10.0"  # of 600 seconds
+    permuted = {name: row[-1].startswith("**") for name, row in rows_of(page, "frames permuted").items()}
+    assert permuted == {"cnn": False, "cnn_bilstm": True, "cnn_mixed": True, "model": permuted["model"]}
+    precision = results.per_class.set_index(["architecture", "subclass"])["average_precision"]
+    for subclass, row in rows_of(page, "resamples without it").items():
+        both = [f"{precision[name, subclass]:.4f}" for name in ("cnn", "cnn_mixed")]
+        assert row[1:3] == both
+    rules = results.rules[
+        (results.rules["fold"] == "validation") & (results.rules["architecture"] != "model")
+    ]
+    means = rules.groupby("rule")[["micro_f1", "subset_accuracy", "hamming_loss"]].mean()
+    ranks = means.assign(hamming_loss=-means["hamming_loss"]).rank(ascending=False).mean(axis=1)
+    best = ranks.index[ranks == ranks.min()]
+    assert all(f"**{name}" in page or f"{name}**" in page for name in best)
+    assert len(best) == len(re.search(r"thresholded figures is \*\*(.*?)\*\*:", page)[1].split(" and "))
 
 
-def page_of(labels, results, findings, splits, bootstrap=BOOTSTRAP):
+def rows_of(page, head):
+    """Return the cells of the Markdown table whose head names `head`, by their first."""
+    (block,) = [
+        block for block in page.split("\n\n") if block.startswith("|") and head in block.split("\n")[0]
+    ]
+    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in block.splitlines()[2:]]
+    return {first.strip("*"): rest for first, *rest in cells}
+
+
+def page_of(labels, results, findings, splits, bootstrap=BOOTSTRAP, architectures=ARCHITECTURES):
     truth = labels["test"]
-    table = comparison(results, ARCHITECTURES, trivial_lines(CLASSES, truth), True)
+    table = comparison(results, architectures, trivial_lines(CLASSES, truth), True)
     decisions = np.roll(truth, 1, axis=0).astype(bool)
     examples = choose_examples(truth, decisions, 0.5 + 0.4 * decisions, CLASSES)
     signals = np.resize(splits["test"].signals, (300, 12, 1000))
@@ -295,7 +369,7 @@ def page_of(labels, results, findings, splits, bootstrap=BOOTSTRAP):
         table,
         results,
         findings,
-        ARCHITECTURES,
+        architectures,
         replace(splits["test"].description, classes=CLASSES),
         pd.DataFrame({"subclass": CLASSES, "all": [10, 20, 3]}),
         "half",
@@ -338,6 +412,46 @@ def test_the_page_is_whole_and_needs_no_network(html):
         "always NORM",
         "arXiv:2601.18830",
     ]
+
+
+def test_the_charts_and_bold_figures_are_those_of_the_findings(case, html):
+    _, labels, results, findings = case
+    page = unescape(html.read_text(encoding="utf-8"))
+    truth = labels["test"]
+    said = said_of_each(truth, np.roll(truth, 1, axis=0).astype(bool))
+    assert f"said of records with AMI, NORM: {said[0, 1]:.0%}<" in page and said[0, 1] != said[1, 0]
+    from_best = findings.from_best[findings.from_best["metric"] == "macro_auprc"].set_index("architecture")
+    for row in (from_best.loc["cnn"], findings.order.loc["cnn_bilstm"]):
+        title = f"{row.name}: {row['difference']:+.4f} [{row['low']:+.4f}, {row['high']:+.4f}]"
+        assert f"<title>{title}</title>" in page
+    for metric, best in (("hamming_loss", min), ("micro_f1", max)):
+        assert f"<strong>{best(results.headline[metric]):.4f}</strong>" in page
+
+
+def test_an_ecg_is_drawn_to_scale_and_nothing_of_it_is_cut_off():
+    signals = np.zeros((2, 500), np.int16)
+    signals[0, 100], signals[0, 200], signals[1, 300] = 4000, -3000, 1000
+    chart = ElementTree.fromstring(svg.ecg(signals, ("V1", "II"), 100))
+    (v1, two) = [
+        np.array([point.split() for point in path.get("d")[1:].split("L")], float)
+        for path in chart.findall("path[@class='trace']")
+    ]
+    assert v1[0, 1] - v1[100, 1] == pytest.approx(4 * 28) and v1[200, 1] - v1[0, 1] == pytest.approx(3 * 28)
+    assert two[0, 1] - two[300, 1] == pytest.approx(28) and two[:, 1].min() > v1[:, 1].max()
+    height = float(chart.get("viewBox").split()[3])
+    assert v1[:, 1].min() > 0 and two[:, 1].max() < height
+
+
+@pytest.mark.parametrize("chart", ["forest", "heat"])
+def test_long_names_have_room(chart):
+    long = "left bundle branch block of one's own"
+    drawn = (
+        svg.forest([svg.Mark(0.1, 0, long, "f", 0.0, 0.2)], "difference")
+        if chart == "forest"
+        else svg.heat(np.eye(2), [long, "b"], ["a", long], "said")
+    )
+    (text,) = [t for t in ElementTree.fromstring(drawn).iter("text") if t.text == long and t.get("x")]
+    assert float(text.get("x")) > 6.5 * len(long)
 
 
 def test_names_in_a_scatter_plot_stand_apart_and_none_is_lost_while_there_is_room(rng):
@@ -388,10 +502,16 @@ def test_examples_are_the_surest_of_their_kind():
     probabilities = np.where(decisions, [[0.9], [0.6], [0.8], [0.7], [0.95], [0.99]], 0.1)
     found = choose_examples(labels, decisions, probabilities, CLASSES)
     assert [(e.row, e.right) for e in found] == [(2, True), (4, False)]  # NORM alone is no example
+    assert [(e.about, e.probability) for e in found] == [("AMI", 0.8), ("AMI", 0.95)]
     assert found[1].truth == ["NORM", "PMI"] and found[1].said == ["AMI", "NORM", "PMI"]
     said = said_of_each(labels, decisions)
     np.testing.assert_allclose(said[1], [0.5, 1, 0.5])
     assert np.isnan(said_of_each(labels * 0, decisions)).all()
+    labels = np.array([[0, 1, 0]] * 3, np.uint8)
+    decisions = np.array([[1, 1, 1], [1, 0, 1], [1, 0, 0]], bool)
+    probabilities = np.array([[0.6, 0.9, 0.99], [0.7, 0.1, 0.98], [0.9, 0.1, 0.2]])
+    wrong = choose_examples(labels, decisions, probabilities, CLASSES)
+    assert [(e.row, e.about) for e in wrong] == [(0, "PMI"), (2, "AMI")]  # each about another
 
 
 def test_nothing_cheaper_beats_what_is_on_the_pareto_front():

@@ -4,9 +4,12 @@ Efron & Tibshirani, An Introduction to the Bootstrap, 1993, chapters 14 and 15. 
 draws per record, the same for every architecture, so that what they share cancels in a difference. Nothing is
 resampled for real: each metric is computed with the draws as weights, for all replicates at once.
 
-Intervals and p values are bias-corrected (BC, section 14.3 without the acceleration): a record that is drawn
-twice raises average precision, and a rare class that is not drawn leaves the macro mean, so the replicates of
-macro-AUPRC lie above its value, and plain percentiles would be off by as much.
+The interval of a figure is bias-corrected (BC, section 14.3 without the acceleration): a record that is
+drawn twice raises average precision, and a rare class that is not drawn leaves the macro mean, so the
+replicates of macro-AUPRC lie above its value, and plain percentiles would be off by as much. In a difference
+of two that are drawn together this cancels: its interval and p are those of the percentiles. Corrected for a
+bias that isn't there, intervals of differences in macro-AUPRC covered 86% instead of 95% in simulations with
+PTB-XL's classes.
 """
 
 from dataclasses import dataclass
@@ -119,8 +122,7 @@ def differences(samples: dict[str, Sample], against: str, apart: str | None = No
         for metric, replicates in sample.replicates.items() if name != against else ():
             change = replicates - samples[against].replicates[metric]
             difference = sample.value[metric] - samples[against].value[metric]
-            low, high = interval(difference, change)
-            rows.append((name, metric, against, difference, low, high, p_value(difference, change)))
+            rows.append((name, metric, against, difference, *percentiles(change), p_value(change)))
     columns = ["architecture", "metric", "against", "difference", "low", "high", "p"]
     table = pd.DataFrame(rows, columns=columns)
     family = [table["metric"], table["architecture"] == apart]
@@ -140,8 +142,8 @@ def class_differences(samples: dict[str, Sample], against: str, classes: list[st
             changes = sample.class_replicates - samples[against].class_replicates
             for k, subclass in enumerate(classes):
                 difference = sample.by_class[k] - samples[against].by_class[k]
-                low, high = interval(difference, changes[k])
-                rows.append((name, subclass, difference, low, high, np.isnan(changes[k]).mean()))
+                undefined = np.isnan(changes[k]).mean()
+                rows.append((name, subclass, difference, *percentiles(changes[k]), undefined))
     return pd.DataFrame(rows, columns=["architecture", "subclass", "difference", "low", "high", "undefined"])
 
 
@@ -167,7 +169,7 @@ def order_effect(labels: Labels, sample: Sample, permuted: Scores, draws: Draws)
     replicates = np.mean([_macro(_rankings(truth, scores, draws)[0]) for scores in flat], axis=0)
     value = float(np.mean([nanmean(average_precision(labels, scores)) for scores in flat]))
     intact = sample.value["macro_auprc"]
-    low, high = interval(value - intact, replicates - sample.replicates["macro_auprc"])
+    low, high = percentiles(replicates - sample.replicates["macro_auprc"])
     return {"intact": intact, "permuted": value, "difference": value - intact, "low": low, "high": high}
 
 
@@ -195,18 +197,28 @@ def interval(value: float, replicates: Array) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def p_value(difference: float, replicates: Array) -> float:
-    """Return the two-sided p of no difference: twice the level at which `interval` ends at 0, at most 1.
+def percentiles(replicates: Array) -> tuple[float, float]:
+    """Return the 95% percentile interval of a difference from its replicates.
 
-    The share of replicates on a side of 0 is counted with one more, so that no p is 0; NaN as in `interval`.
+    Those that are NaN are left out; NaN where all are.
     """
     known = replicates[~np.isnan(replicates)]
-    if np.isnan(difference) or not len(known):
+    if not len(known):
+        return float("nan"), float("nan")
+    low, high = np.quantile(known, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def p_value(replicates: Array) -> float:
+    """Return the two-sided p of no difference: twice the level at which `percentiles` end at 0, at most 1.
+
+    Replicates on a side of 0 are counted with one more, so that no p is 0; NaN as in `percentiles`.
+    """
+    known = replicates[~np.isnan(replicates)]
+    if not len(known):
         return float("nan")
-    twice = 2 * _bias(difference, known)
-    sides = [(known <= 0).sum(), (known >= 0).sum()]
-    below, above = (norm.ppf((side + 1) / (len(known) + 1)) for side in sides)
-    return float(min(1.0, 2 * norm.cdf(below - twice), 2 * norm.cdf(above + twice)))
+    side = min((known <= 0).sum(), (known >= 0).sum())
+    return float(min(1.0, 2 * (side + 1) / (len(known) + 1)))
 
 
 def holm(p: pd.Series) -> pd.Series:

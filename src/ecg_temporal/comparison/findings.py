@@ -41,8 +41,8 @@ class Findings:
     best : str
         The compared architecture with the best VERDICT_METRIC.
     recurrent : str or None
-        The best of those with recurrence, `best` where there is none: set against the reference diagnosis by
-        diagnosis, so None where it is the reference.
+        The best of those with recurrence, to be set against the reference diagnosis by diagnosis; None where
+        there is none, or it is the reference.
     verdict : Verdict
     intervals, from_reference, from_best, classes : DataFrame
         As `comparison.bootstrap` gives them; `classes` are differences from the reference.
@@ -125,7 +125,7 @@ def find(
     winner = best(score)
     recurrent = [name for name, settings in compared.items() if settings.rnn != "none"]
     from_best = differences(samples, winner, CANDIDATE)
-    strongest = best(score[recurrent]) if recurrent else winner
+    strongest = best(score[recurrent]) if recurrent else None
     parameters = results.headline["parameters"].to_dict()
     has_label = np.asarray(truth.any(axis=1))
     return Findings(

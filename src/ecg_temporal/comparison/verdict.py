@@ -45,9 +45,9 @@ def read_verdict(path: Path) -> Verdict:
         raise ValueError(f"{path} is not a verdict ({error}); run `dvc repro`") from None
 
 
-def best(values: pd.Series, lower_is_better: bool = False) -> str:
-    """Return the name with the best of `values`, which are indexed by name; of several the first."""
-    return str(values.idxmin() if lower_is_better else values.idxmax())
+def best(values: pd.Series) -> str:
+    """Return the name with the largest of `values`, which are indexed by name; of several the first."""
+    return str(values.idxmax())
 
 
 def amount(settings: ArchitectureSettings) -> tuple[int, bool]:

@@ -16,9 +16,13 @@ from ecg_temporal.training.settings import TrainSettings
 
 FAILURES = 5
 PTBXL = (
-    " PTB-XL was recorded between 1989 and 1996 with devices of one make at 51 sites; ethnicity is not known. "
+    " Fold 9 also chose the recipe of training and the learning rates. PTB-XL was recorded between 1989 and 1996 with devices of one make at 51 sites; ethnicity is not known. "
     "Labels are diagnostic SCP-ECG statements; they come from reports that cardiologists wrote or the recording "
     "device drafted, not from other examinations."
+)
+PTBXL_LICENCE = (
+    "PTB-XL: CC BY 4.0, Wagner et al., *PTB-XL, a large publicly available electrocardiography dataset*, "
+    "PhysioNet 2022, doi 10.13026/kfzx-aw45. "
 )
 
 
@@ -50,6 +54,7 @@ def model_card(
 
     """
     seeds = ", ".join(map(str, settings.seeds))
+    on_ptbxl = about.dataset.startswith("PTB-XL")
     parts = [
         f"# Model card: {name}",
         f"> **{SYNTHETIC}.**" if about.synthetic else "",
@@ -65,9 +70,8 @@ def model_card(
         "- Input: ten seconds or more of a resting 12-lead ECG; `ecg-temporal predict` resamples to "
         f"{about.sampling_rate_hz} Hz. What is no such ECG gets an answer all the same.",
         "## Data\n\n"
-        f"{about.dataset}: {len(people):,} records; folds 1–8 train; fold 9 chose the recipe of training and the learning "
-        "rates, and calibrates; fold 10 tests, and it is there that the verdict called this architecture enough. "
-        f"{_who(people)}{PTBXL if about.dataset.startswith('PTB-XL') else ''}",
+        f"{about.dataset}: {len(people):,} records; folds 1–8 train; fold 9 calibrates; fold 10 tests, and it is there that "
+        f"the verdict called this architecture enough. {_who(people)}{PTBXL if on_ptbxl else ''}",
         "## How well, for whom\n\n"
         "On the test fold, with 95% intervals of a bootstrap over its patients. Groups differ in what they suffer "
         "from, so a difference between them is not by itself one of the model. macro-AUROC is the mean over the diagnoses "
@@ -77,19 +81,22 @@ def model_card(
         _classes(classes),
         "## Where it fails",
         _failures(classes, said),
-        "## Licence and citation\n\n"
-        "Code: MIT. PTB-XL: CC BY 4.0, Wagner et al., *PTB-XL, a large publicly available electrocardiography "
-        "dataset*, PhysioNet 2022, doi 10.13026/kfzx-aw45. To cite this project: CITATION.cff.",
+        f"## Licence and citation\n\nCode: MIT. {PTBXL_LICENCE if on_ptbxl else ''}To cite this project: CITATION.cff.",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def _who(people: pd.DataFrame) -> str:
-    women, ages = (people["sex"] == 1).mean(), people["age"].clip(upper=90)  # 300 stands for more than 89
-    if people["sex"].isna().all() or ages.empty:
-        return "Sex or age is not known."
-    low, middle, high = ages.quantile([0.05, 0.5, 0.95])
-    return f"{women:.0%} women; ages {low:.0f} to {high:.0f} (5th to 95th percentile), median {middle:.0f}."
+    sex, ages = people["sex"].dropna(), people["age"].dropna().clip(upper=90)  # 300 stands for more than 89
+    said = [f"{(sex == 1).mean():.0%} women" if len(sex) else "sex is not known"]
+    if len(ages):
+        low, middle, high = ages.quantile([0.05, 0.5, 0.95])
+        said.append(f"ages {low:.0f} to {high:.0f} (5th to 95th percentile), median {middle:.0f}")
+    else:
+        said.append("age is not known")
+    known = len(sex) and len(ages) and people[["sex", "age"]].isna().any(axis=None)
+    text = "; ".join(said) + (", of those that are known." if known else ".")
+    return text[0].upper() + text[1:]
 
 
 def _groups(groups: pd.DataFrame) -> str:
@@ -140,8 +147,9 @@ def _with_interval(cell: dict[Any, Any], digits: int = 4) -> str:
     if pd.isna(cell["value"]):
         return "–"
     value, low, high = (f"{cell[key]:.{digits}f}" for key in ("value", "low", "high"))
-    return f"{value} [{low}, {high}]"
+    return value if pd.isna(cell["low"]) else f"{value} [{low}, {high}]"
 
 
 def _name(subclass: object) -> str:
-    return f"{subclass} ({NAMES.get(str(subclass), '?')})"
+    name = NAMES.get(str(subclass))
+    return f"{subclass} ({name})" if name else str(subclass)

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.stats import binomtest
 
 from ecg_temporal.comparison.bootstrap import draw, interval, intervals, resample
 from ecg_temporal.comparison.settings import BootstrapSettings
@@ -62,8 +63,10 @@ def by_diagnosis(
 ) -> pd.DataFrame:
     """Return a row per class: positives, and the metrics of DIAGNOSIS with the ends of their 95% intervals.
 
-    The ends are in METRIC_low and METRIC_high; what has no record to be measured on is NaN. Labels, scores
-    and decisions are [records, classes], `patients` [records].
+    The ends are in METRIC_low and METRIC_high; what has no record to be measured on is NaN. Where no
+    replicate differs, a bootstrap says nothing: the ends are those of Clopper and Pearson (1934) if the
+    metric is a share of records, else NaN. Labels, scores and decisions are [records, classes], `patients`
+    [records].
     """
     draws = draw(patients, bootstrap.replicates, bootstrap.seed)
     found = []
@@ -79,8 +82,13 @@ def by_diagnosis(
                 "recall": (hits / truth.sum(), hits_drawn / draws[truth].sum(axis=0)),
                 "precision": (hits / said.sum(), hits_drawn / draws[said].sum(axis=0)),
             }
+        shares = {"recall": int(truth.sum()), "precision": int(said.sum())}
         for metric, (value, replicates) in of_each.items():
             low, high = interval(value, replicates)
+            if low == high:
+                low = high = float("nan")
+                if metric in shares:
+                    low, high = binomtest(int(hits), shares[metric]).proportion_ci(method="exact")
             row |= {metric: value, f"{metric}_low": low, f"{metric}_high": high}
         found.append(row)
     return pd.DataFrame(found, index=pd.Index(classes, name="subclass"))

@@ -8,11 +8,16 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Example:
-    """A test record by its row: the classes that it has, those that are said of it, and how surely."""
+    """A test record by its row: the classes that it has, those that are said, and the one that it shows.
+
+    `probability` is that of the class `about`: of a right decision its least sure, of a wrong one the surest
+    that the record does not have.
+    """
 
     row: int
     truth: list[str]
     said: list[str]
+    about: str
     probability: float
 
     @property
@@ -28,7 +33,7 @@ def choose_examples(
     classes: list[str],
     each: int = 2,
 ) -> list[Example]:
-    """Return `each` surest right and `each` surest wrong decisions, each of another class.
+    """Return `each` surest right and `each` surest wrong decisions, each about another class.
 
     All arrays are [records, classes]. Of the right ones the least sure class counts, and NORM alone is left
     out; of the wrong ones the surest class that the record does not have.
@@ -38,24 +43,22 @@ def choose_examples(
     only_norm = (
         truth.sum(axis=1) == truth[:, classes.index("NORM")] if "NORM" in classes else ~truth.any(axis=1)
     )
-    right = np.where(same & truth.any(axis=1) & ~only_norm, np.where(truth, probabilities, 1).min(axis=1), -1)
+    own = np.where(truth, probabilities, 2)
+    right = np.where(same & truth.any(axis=1) & ~only_norm, own.min(axis=1), -1)
     extra = np.where(decisions & ~truth, probabilities, -1)
     wrong = np.where(truth.any(axis=1), extra.max(axis=1), -1)
     chosen: list[Example] = []
-    for score, key in ((right, truth), (wrong, decisions & ~truth)):
+    for score, about in ((right, own.argmin(axis=1)), (wrong, extra.argmax(axis=1))):
         seen: set[int] = set()
-        taken = 0
         for row in np.argsort(-score, kind="stable"):
-            of_row = int(np.flatnonzero(key[row])[0]) if key[row].any() else -1
-            if taken == each or score[row] < 0:
+            if len(seen) == each or score[row] < 0:
                 break
-            if of_row not in seen:
-                seen.add(of_row)
-                taken += 1
+            if about[row] not in seen:
+                seen.add(int(about[row]))
                 has, said = (
                     [classes[k] for k in np.flatnonzero(member[row])] for member in (truth, decisions)
                 )
-                chosen.append(Example(int(row), has, said, float(score[row])))
+                chosen.append(Example(int(row), has, said, classes[about[row]], float(score[row])))
     return chosen
 
 

@@ -49,6 +49,22 @@ def family(settings: ArchitectureSettings) -> str:
     return single.get(settings.rnn, "mixed")
 
 
+def dash(settings: ArchitectureSettings) -> int:
+    """Return which of DASHES the line of an architecture has: that of its depth, 1 with a wider trunk."""
+    depth = max(0, amount(settings)[0] - 1)
+    return min(depth or int(settings.widen != 1), len(DASHES) - 1)
+
+
+def best_by_depth(architectures: dict[str, ArchitectureSettings], values: pd.Series) -> set[str]:
+    """Return the best of each kind of cell and depth; of those without recurrence, or mixed, none."""
+    best: dict[tuple[str, int], str] = {}
+    for name, settings in architectures.items():
+        key = family(settings), amount(settings)[0]
+        if settings.rnn != "none" and key[0] != "mixed" and values[name] > values.get(best.get(key), -np.inf):
+            best[key] = name
+    return set(best.values())
+
+
 def score_against_size(
     table: pd.DataFrame, architectures: dict[str, ArchitectureSettings], note: str
 ) -> Figure:
@@ -103,10 +119,9 @@ def learning_curves(
         for name, settings in architectures.items():
             curve = means.loc[name]
             color, marker = FAMILIES[family(settings)]
-            depth = 1 if settings.widen != 1 else settings.layers - 1
             style = {
                 "color": color,
-                "linestyle": DASHES[depth % len(DASHES)],
+                "linestyle": DASHES[dash(settings)],
                 "marker": marker,
                 "markersize": 3.5,
                 "linewidth": 1.3,
@@ -154,7 +169,7 @@ def differences(
 def depth(
     intervals: pd.DataFrame, architectures: dict[str, ArchitectureSettings], spread: pd.Series, note: str
 ) -> Figure:
-    """Draw macro-AUPRC against the number of recurrent layers, a line per kind of cell.
+    """Draw macro-AUPRC against the number of recurrent layers, a line per cell, by its best at each depth.
 
     Thin bars are 95% intervals of the test fold, thick ones the standard deviation over seeds (`spread`).
     """
@@ -165,22 +180,21 @@ def depth(
         kinds: dict[str, list[tuple[int, str]]] = {}
         for name, settings in architectures.items():
             kinds.setdefault(family(settings), []).append((amount(settings)[0], name))
+        joined = best_by_depth(architectures, rows["value"])
         plain = [name for _, name in kinds.get("no recurrence", []) if architectures[name].widen == 1]
         for k, (kind, members) in enumerate(kinds.items()):
             color, marker = FAMILIES[kind]
-            joined = kind not in ("no recurrence", "mixed")
-            start = [(0, plain[0])] if plain and joined else []
-            line = sorted([*start, *members])
             shift = 0.04 * (k - len(kinds) / 2)
-            x = [layers + shift for layers, _ in line]
-            names = [name for _, name in line]
-            value = rows.loc[names, "value"].to_numpy()
+            place_of = {name: layers + shift for layers, name in sorted(members)}
             if kind == "no recurrence":
-                x = [shift + 0.1 * place for place in range(len(names))]
-            style = "-" if joined else "none"
-            axes.plot(x, value, color=color, marker=marker, linestyle=style, linewidth=1.2, label=kind)
-            shown = slice(1 if start else 0, None)
-            for place, name in list(zip(x, names, strict=True))[shown]:
+                place_of = {name: shift + 0.1 * place for place, name in enumerate(place_of)}
+            line = {name: x for name, x in place_of.items() if name in joined}
+            if line and plain:
+                line = {plain[0]: shift, **line}
+            axes.plot([*line.values()], rows.loc[list(line), "value"], color=color, linewidth=1.2)
+            value = rows.loc[list(place_of), "value"]
+            axes.plot([*place_of.values()], value, color=color, marker=marker, linestyle="none", label=kind)
+            for name, place in place_of.items():
                 axes.plot([place] * 2, rows.loc[name, ["low", "high"]], color=color, linewidth=0.8)
                 if not pd.isna(spread.get(name)):
                     middle = rows.loc[name, "value"]
@@ -208,14 +222,13 @@ def time_probes(
             row = order.loc[name]
             left.plot([row["low"], row["high"]], [place, place], color=color)
             left.plot(row["difference"], place, color=color, marker=marker)
-            dashes = DASHES[max(0, amount(architectures[name])[0] - 1) % len(DASHES)]
             curve = context.loc[name]
             right.plot(
                 curve.index,
                 curve,
                 color=color,
                 marker=marker,
-                linestyle=dashes,
+                linestyle=DASHES[dash(architectures[name])],
                 markersize=4,
                 linewidth=1.2,
                 label=name,
@@ -320,7 +333,7 @@ def class_heat_map(per_class: pd.DataFrame, names: list[str], note: str) -> Figu
         grid = per_class.pivot(index="subclass", columns="architecture", values="average_precision")[names]
         positives = per_class.drop_duplicates("subclass").set_index("subclass")["positives"]
         grid = grid.loc[positives.sort_values(ascending=False, kind="stable").index]
-        height, width = 1.6 + 0.26 * len(grid), 2.2 + 0.62 * len(names)
+        height, width = 1.6 + 0.26 * len(grid), max(5.5, 2.2 + 0.62 * len(names))
         figure = Figure(figsize=(width, height), layout="constrained")
         axes = figure.subplots()
         image = axes.imshow(grid, cmap="cividis", vmin=0, vmax=1, aspect="auto")
@@ -330,7 +343,7 @@ def class_heat_map(per_class: pd.DataFrame, names: list[str], note: str) -> Figu
         axes.spines[:].set_visible(False)
         for (row, column), value in np.ndenumerate(grid.to_numpy()):
             text = "–" if np.isnan(value) else f"{value:.2f}"
-            color = "black" if value > 0.55 else "white"
+            color = "white" if value <= 0.55 else "black"  # black where it is missing
             axes.text(column, row, text, ha="center", va="center", fontsize=7, color=color)
         figure.colorbar(image, label="average precision", fraction=0.03, pad=0.01)
         axes.set_ylabel("diagnostic subclass (positive test records)")

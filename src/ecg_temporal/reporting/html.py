@@ -19,13 +19,13 @@ from ecg_temporal.ptbxl.names import NAMES
 from ecg_temporal.ptbxl.waveforms import LEADS
 from ecg_temporal.reporting import svg
 from ecg_temporal.reporting.examples import Example
-from ecg_temporal.reporting.figures import COSTS, family, pareto_front
+from ecg_temporal.reporting.figures import COSTS, best_by_depth, dash, family, pareto_front
 from ecg_temporal.reporting.tables import LOWER_IS_BETTER, METRICS, SYNTHETIC, sentence
 from ecg_temporal.store import Description
 from ecg_temporal.training.settings import TrainSettings
 
 SHOWN_LEADS = ("II", "V1", "V5")
-DASHES = "<p>Dashed: two recurrent layers, or the wider trunk. Dotted: three.</p>"
+DASHES = "<p>Dashed: two recurrent layers, or a wider trunk. Dotted: three. Both in turn: more.</p>"
 STYLE = (Path(__file__).parent / "page.css").read_text(encoding="utf-8")
 SCRIPT = (Path(__file__).parent / "page.js").read_text(encoding="utf-8")
 
@@ -80,7 +80,11 @@ def report_page(
         ("cost", "What a point of score costs", _cost(findings, score, compared)),
         ("depth", "Depth and direction", _depth(findings, compared)),
         ("time", "Order and context", _time(findings, compared, probes, about.sampling_rate_hz)),
-        ("diagnoses", "Which diagnoses gain or lose", _diagnoses(findings, results, bootstrap.reference)),
+        (
+            "diagnoses",
+            "Which diagnoses gain or lose",
+            _diagnoses(findings, results, bootstrap.reference, compared),
+        ),
         ("mistaken", "What is said of which diagnosis", _said(shown, about.classes, findings)),
         ("calibration", "Calibration", _calibration(findings)),
         ("training", "Learning curves", _training(results, compared)),
@@ -94,7 +98,7 @@ def report_page(
         for key, title, content in sections
     )
     warning = f'<p class="warning"><strong>{escape(SYNTHETIC)}.</strong></p>' if about.synthetic else ""
-    verdict = _bold(sentence(findings.verdict, score, architectures))
+    verdict = _bold(sentence(findings.verdict, score, compared))
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -186,25 +190,30 @@ def _depth(findings: Findings, compared: dict[str, ArchitectureSettings]) -> str
     value = rows["value"].to_dict()
     plain = [name for name, each in compared.items() if amount(each)[0] == 0 and each.widen == 1]
     series: dict[str, tuple[str, list[tuple[float, float]]]] = {}
+    best = best_by_depth(compared, rows["value"])
     for name, each in compared.items():
         layers = amount(each)[0]
-        if layers and family(each) != "mixed":
-            start = [(0.0, float(value[plain[0]]))] if plain else []
-            points = series.setdefault(family(each), (_css(each), start))[1]
-            points.append((float(layers), float(value[name])))
-    if not series:
-        return "<p>No recurrent architecture is compared.</p>"
+        start = [(0.0, float(value[plain[0]]))] if plain else []
+        point = (float(layers), float(value[name]))
+        if name in best:
+            series.setdefault(family(each), (_css(each), start))[1].append(point)
+        elif layers:
+            series[name] = (_css(each), [point])
     series = {kind: (css, sorted(points)) for kind, (css, points) in series.items()}
     from_best = findings.from_best[findings.from_best["metric"] == VERDICT_METRIC].set_index("architecture")
     marks = [
         _row(name, from_best.loc[name], _css(compared[name])) for name in compared if name in from_best.index
     ]
-    return (
-        "<p>Every line starts at the CNN without recurrence.</p>"
-        f'{_legend(compared)}<div class="charts"><figure>'
-        f"{svg.lines(series, 'recurrent layers', 'macro-AUPRC')}</figure>"
-        f"<figure>{svg.forest(marks, f'macro-AUPRC minus that of {findings.best}, the best')}</figure></div>"
+    charts = [svg.lines(series, "recurrent layers", "macro-AUPRC")] if series else []
+    charts += [svg.forest(marks, f"macro-AUPRC minus that of {findings.best}, the best")] if marks else []
+    about = (
+        "A line joins the best of each kind of cell and depth"
+        if series
+        else "No recurrent architecture is compared"
     )
+    about += f"; it starts at {plain[0]}." if series and plain else "."
+    drawn = "".join(f"<figure>{chart}</figure>" for chart in charts)
+    return f'<p>{escape(about)}</p>{_legend(compared)}<div class="charts">{drawn}</div>'
 
 
 def _time(
@@ -227,9 +236,13 @@ def _time(
     )
 
 
-def _diagnoses(findings: Findings, results: Results, reference: str) -> str:
+def _diagnoses(
+    findings: Findings, results: Results, reference: str, compared: dict[str, ArchitectureSettings]
+) -> str:
     if findings.recurrent is None:
-        return f"<p>No recurrent architecture is compared with {escape(reference)}.</p>"
+        if compared[reference].rnn == "none":
+            return "<p>No recurrent architecture is compared.</p>"
+        return f"<p>The best with recurrence, {escape(reference)}, is what the others are set against.</p>"
     positives = results.per_class.drop_duplicates("subclass").set_index("subclass")["positives"]
     rows = findings.classes[findings.classes["architecture"] == findings.recurrent].set_index("subclass")
     marks: list[svg.Mark] = []
@@ -285,8 +298,8 @@ def _examples(shown: Shown, rate: int) -> str:
         css = "right" if example.right else "wrong"
         cards += (
             f'<figure class="{css}"><figcaption><strong>{css.capitalize()}</strong>, record '
-            f"{shown.ecg_id[example.row]}. Annotated: {escape(truth)}. Said: {escape(said)} "
-            f"({example.probability:.0%} sure).</figcaption>{chart}</figure>"
+            f"{shown.ecg_id[example.row]}. Annotated: {escape(truth)}. Said: {escape(said)}; probability of "
+            f"{escape(_named([example.about])[0])}: {example.probability:.0%}.</figcaption>{chart}</figure>"
         )
     return f'<p>The surest decisions of their kind, each of another diagnosis.</p><div class="charts">{cards}</div>'
 
@@ -315,6 +328,11 @@ def _methods(
         if about.statements
         else ""
     )
+    source = ""
+    if about.dataset.startswith("PTB-XL"):
+        source = "export PTBXL_DIR=/data/ptb-xl   # or leave it unset to download\n"
+    elif not about.synthetic:
+        source = "export OWN_DIR=/data/clinic   # the records and their labels.csv\n"
     return (
         "<ul><li>One residual CNN is shared by all; recurrent layers stand on its frames, or none. Then mean and "
         "maximum over time, and a linear classifier.</li>"
@@ -324,11 +342,11 @@ def _methods(
         "thresholds, or the choice of recipe, learning rates and rule. Which architecture is called the best, and which "
         "enough, is found on it.</li>"
         f"<li>Intervals: paired bootstrap over the test patients, {bootstrap.replicates:,} replicates, seeds averaged "
-        "within a replicate, bias-corrected. They don't say how much another training would differ.</li>"
+        "within a replicate; those of a figure are bias-corrected, those of a difference percentiles. They don't say how "
+        "much another training would differ.</li>"
         f"<li>Trained on {escape('; '.join(trained))}.</li></ul>"
         "<p>To reproduce it, check out the commit that holds this page, and run:</p>"
-        "<pre><code>make setup &amp;&amp; source .venv/bin/activate\n"
-        "export PTBXL_DIR=/data/ptb-xl   # or leave it unset to download\ndvc repro</code></pre>"
+        f"<pre><code>make setup &amp;&amp; source .venv/bin/activate\n{source}dvc repro</code></pre>"
         "<p>All tables and intervals: comparison.md and tables/ beside this page. "
         f"Signals and labels of the test fold: SHA-256 <code>{about.sha256[:16]}…</code></p>"
     )
@@ -344,9 +362,7 @@ def _css(settings: ArchitectureSettings) -> str:
 
 def line_class(settings: ArchitectureSettings) -> str:
     """Return the CSS classes of an architecture's line: its family, and its dashes within the family."""
-    layers = amount(settings)[0]
-    dashes = "dotted" if layers > 2 else "dashed" if layers == 2 or settings.widen != 1 else ""
-    return f"{_css(settings)} {dashes}".rstrip()
+    return f"{_css(settings)} {('', 'dashed', 'dotted', 'mixed-dashes')[dash(settings)]}".rstrip()
 
 
 def _legend(compared: dict[str, ArchitectureSettings]) -> str:

@@ -62,11 +62,12 @@ def comparison_page(
         else "one seed, so the spread between seeds is not known"
     )
     names = list(architectures)
+    compared = {name: each for name, each in architectures.items() if name != CANDIDATE}
     models = table[table["kind"] == "architecture"].set_index("name")
     parts = [
         "# How much temporal modelling is enough?",
         f"> **{SYNTHETIC}.**" if about.synthetic else "",
-        sentence(findings.verdict, models[VERDICT_METRIC], architectures)
+        sentence(findings.verdict, models[VERDICT_METRIC], compared)
         + " The sentence is computed: of the architectures whose difference from the best in macro-AUPRC has "
         "an interval that spans 0, the one with fewest recurrent layers, then directions, then parameters.",
         f"{about.dataset}, test fold: {records:,} records, {len(about.classes)} diagnostic subclasses. "
@@ -138,7 +139,7 @@ def _differences(findings: Findings, names: list[str], bootstrap: BootstrapSetti
     parts = [
         f"## Differences from {bootstrap.reference}",
         "With 95% intervals of a paired bootstrap over the patients of the test fold "
-        f"({bootstrap.replicates:,} replicates, seeds averaged within a replicate, bias-corrected); in bold "
+        f"({bootstrap.replicates:,} replicates, seeds averaged within a replicate); in bold "
         "where Holm's correction over the compared architectures leaves p < 0.05 "
         f"(never `{CANDIDATE}`, which is not one of them). They say how far the test "
         "fold can be trusted, not how much another training would differ: that is the standard deviation "

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 WIDTH, HEIGHT = 640, 360
 LEFT, RIGHT, TOP, BOTTOM = 64, 16, 12, 48
+LETTER = 6.6
+"""Width of one, on average."""
 
 Scale = Callable[[float], float]
 Box = tuple[float, float, float, float]
@@ -80,9 +82,9 @@ def lines(
 
 def forest(marks: Sequence[Mark], label: str, row: int = 22) -> str:
     """Return a row per mark: its name, its value `x` as a point and its interval as a bar; a line at zero."""
-    left, height = 150, TOP + BOTTOM + row * len(marks)
+    left, height = max(150, _wide([m.name for m in marks]) + 16), TOP + BOTTOM + row * len(marks)
     values = [v for m in marks for v in (m.x, m.low, m.high) if v is not None and not math.isnan(v)]
-    low, high = min(0.0, *values), max(0.0, *values)
+    low, high = min([0.0, *values]), max([0.0, *values])
     span = (high - low) or 1.0
     low, high = low - 0.04 * span, high + 0.04 * span
 
@@ -113,8 +115,10 @@ def forest(marks: Sequence[Mark], label: str, row: int = 22) -> str:
 
 def heat(values: NDArray[np.floating], rows: Sequence[str], columns: Sequence[str], what: str) -> str:
     """Return a cell per value of [rows, columns], between 0 and 1, the darker the larger."""
-    left, top, size = 92, 92, 22
-    width, height = left + size * len(columns) + 4, top + size * len(rows) + 4
+    size = 22
+    # The heads of columns are turned by 60 degrees.
+    left, top = max(92, _wide(rows) + 16), max(92, 0.87 * _wide(columns) + 16)
+    width, height = left + size * len(columns) + 0.5 * _wide(columns), top + size * len(rows) + 4
     body = ""
     for j, name in enumerate(columns):
         x = left + size * (j + 0.5)
@@ -136,20 +140,21 @@ def heat(values: NDArray[np.floating], rows: Sequence[str], columns: Sequence[st
 
 
 def ecg(signals: NDArray[np.int16], leads: Sequence[str], rate: int) -> str:
-    """Return traces of int16 microvolts [leads, samples], one above the other, 1 mV and 1 s to scale."""
-    row, millivolt = 72, 28.0
-    width, height = WIDTH, row * len(leads) + 16
-    step = (WIDTH - 40) / signals.shape[1]
-    body = ""
-    for second in range(signals.shape[1] // rate + 1):
-        body += f'<path class="grid" d="M{36 + second * rate * step:.1f} 4V{height - 12}"/>'
+    """Return traces of int16 microvolts [leads, samples], one above the other, with bars of 1 mV."""
+    left, millivolt = 44, 28.0
+    step = (WIDTH - left - 4) / signals.shape[1]
+    body, bottom = "", 4.0
     for k, lead in enumerate(leads):
         trace = (signals[k] - np.median(signals[k])) / 1000 * millivolt
-        zero = row * (k + 0.55)
-        y = np.clip(zero - trace, zero - row * 0.9, zero + row * 0.75)
-        path = "L".join(f"{36 + i * step:.1f} {v:.1f}" for i, v in enumerate(y))
+        zero = bottom + max(32.0, float(trace.max())) + 6
+        bottom = zero + max(24.0, float(-trace.min())) + 6
+        path = "L".join(f"{left + i * step:.1f} {v:.1f}" for i, v in enumerate(zero - trace))
         body += f'<path class="trace" d="M{path}"/><text class="name" x="4" y="{zero + 4:.1f}">{lead}</text>'
-    return _svg(body, f"ECG, leads {', '.join(leads)}", height, width)
+        body += f'<path class="axis" d="M{left - 10} {zero:.1f}v-{millivolt:g}"><title>1 mV</title></path>'
+    for second in range(signals.shape[1] // rate + 1):
+        body += f'<path class="grid" d="M{left + second * rate * step:.1f} 4V{bottom:.1f}"/>'
+    body += f'<text class="tick" x="{left}" y="{bottom + 14:.1f}">a line a second; bars: 1 mV</text>'
+    return _svg(body, f"ECG, leads {', '.join(leads)}", bottom + 20)
 
 
 def _frame(
@@ -193,12 +198,12 @@ def _label_places(
 
     A name without room is None; its point still has it as a title.
     """
-    letter, high, gap = 6.6, 13.0, 11.0
+    high, gap = 13.0, 11.0
     taken = [*line]
     taken += [(px - 7, py - 7, px + 7, py + 7) for px, py in points]
     places: list[tuple[float, float] | None] = []
     for (px, py), name in zip(points, names, strict=True):
-        wide = letter * len(name)
+        wide = _wide([name])
         middle = px - wide / 2
         candidates = [
             (middle, py - gap),
@@ -220,6 +225,11 @@ def _label_places(
                 break
         places.append(found)
     return places
+
+
+def _wide(names: Sequence[str]) -> float:
+    """Return the width that the longest of `names` takes."""
+    return LETTER * max(map(len, names), default=0)
 
 
 def _overlap(a: Box, b: Box) -> bool:
@@ -246,6 +256,7 @@ def _short(value: float) -> str:
 
 def _svg(body: str, title: str, height: float = HEIGHT, width: float = WIDTH) -> str:
     return (
-        f'<svg viewBox="0 0 {width:g} {height:g}" role="group" aria-label="{escape(title)}">'
+        f'<svg viewBox="0 0 {width:g} {height:g}" style="max-width: {1.4 * width:.0f}px" role="group" '
+        f'aria-label="{escape(title)}">'
         f"<title>{escape(title)}</title>{body}</svg>"
     )

@@ -129,14 +129,18 @@ def class_table(classes: pd.DataFrame, per_class: pd.DataFrame, against: str, ot
 
 
 def sentence(verdict: Verdict, values: pd.Series, architectures: dict[str, ArchitectureSettings]) -> str:
-    """Return the verdict in one sentence, in Markdown; `values` are those of its metric by name."""
+    """Return the verdict in one sentence, in Markdown.
+
+    `values` are those of its metric by name, `architectures` those that are compared.
+    """
     metric = METRICS[verdict.metric].split()[0]
     winner = f"{verdict.best} ({describe(architectures[verdict.best])})"
     least = architectures[verdict.least]
     layers, _ = amount(least)
     what = "No recurrent layer is needed" if layers == 0 else f"{describe(least)} is enough"
     if verdict.least == verdict.best:
-        worse = ", and all with less temporal modelling are measurably worse" if layers else ""
+        less = any(amount(each) < amount(least) for each in architectures.values())
+        worse = ", and all with less temporal modelling are measurably worse" if less else ""
         return f"**{what}**: the best {metric}, {values[verdict.best]:.4f}, is that of {winner}{worse}."
     return (
         f"**{what}**: {verdict.least} has a {metric} of {values[verdict.least]:.4f}, the best, {winner}, "
@@ -147,6 +151,7 @@ def sentence(verdict: Verdict, values: pd.Series, architectures: dict[str, Archi
 
 def aligned(rows: list[list[str]], text_columns: int) -> str:
     """Return a Markdown table that is aligned as plain text too; after `text_columns` come numbers."""
+    rows = [[cell.replace("|", "\\|") for cell in row] for row in rows]
     widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
     rule = ["-" * w if k < text_columns else "-" * (w - 1) + ":" for k, w in enumerate(widths)]
     lines = [
