@@ -72,3 +72,12 @@ def test_the_old_folder_is_never_there_by_half(tmp_path, monkeypatch):
     with files.replacing_folder(folder) as temporary:
         (temporary / "newer").touch()
     assert [p.name for p in folder.iterdir()] == ["newer"] and list(tmp_path.iterdir()) == [folder]
+
+
+def test_where_the_new_folder_cannot_take_its_place_the_old_one_is_kept(tmp_path):
+    folder = tmp_path / "out"
+    folder.mkdir()
+    (folder / "old").touch()
+    with pytest.raises(FileNotFoundError), files.replacing_folder(folder) as temporary:
+        temporary.rmdir()  # so that nothing can be renamed
+    assert [p.name for p in folder.iterdir()] == ["old"] and list(tmp_path.iterdir()) == [folder]

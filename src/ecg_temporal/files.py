@@ -45,8 +45,10 @@ def replacing_folder(path: Path) -> Iterator[Path]:
                 path.replace(before)
             temporary.replace(path)
             _sync(path.parent)
+            shutil.rmtree(before, ignore_errors=True)
     finally:
-        shutil.rmtree(before, ignore_errors=True)
+        if before.exists() and not path.exists():
+            before.replace(path)
         shutil.rmtree(temporary, ignore_errors=True)
 
 
