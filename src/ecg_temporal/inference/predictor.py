@@ -88,9 +88,10 @@ def load_predictor(
     """
     trained = sorted({path.parent.parent.name for path in models.glob("*/*/weights.pt")})
     if name not in trained:
+        stage = "evaluate_model" if name == "model" else f"evaluate@{name}"
         raise ValueError(
             f"{models / name}: no trained model; trained are: {', '.join(trained) or 'none'}. "
-            "Run `dvc repro`, or `dvc pull` where someone has pushed"
+            f"`dvc repro {stage}` trains it alone, and `dvc pull` brings what someone has pushed"
         )
     fitted = read_rules(decisions / f"{name}.json")
     if rule not in fitted.rules:
