@@ -4,7 +4,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
-from ecg_temporal.comparison.trivial import trivial_lines
 from ecg_temporal.evaluation.metrics import (
     average_precision,
     multilabel_metrics,
@@ -91,14 +90,3 @@ def test_shapes_that_do_not_fit_are_refused(labels, scores):
 def test_nan_predictions_are_refused():
     with pytest.raises(ValueError, match="NaN"):
         roc_auc(np.ones((2, 1)), np.array([[0.1], [np.nan]]))
-
-
-def test_trivial_lines(rng):
-    labels = np.zeros((10, 2), np.uint8)
-    labels[:4, 1] = 1
-    labels[0, 0] = 1
-    lines = trivial_lines(["AMI", "NORM"], labels)
-    assert lines["nothing"]["hamming_loss"] == pytest.approx(5 / 20)
-    assert lines["nothing"]["macro_auprc"] == pytest.approx((0.1 + 0.4) / 2)
-    assert lines["nothing"]["macro_auroc"] == 0.5
-    assert lines["always NORM"]["subset_accuracy"] == pytest.approx(3 / 10)
