@@ -32,10 +32,10 @@ demo: setup
 	dvc exp run --temp --force -n demo -S dataset=synthetic $(DEMO_SIZE)
 	rm -rf demo && mkdir demo
 	git archive "$$(git for-each-ref --sort=-creatordate --count=1 --format='%(refname)' 'refs/exps/**/demo')" \
-		params.yaml dvc.lock metrics reports | tar -x -C demo
+		params.yaml dvc.lock metrics reports MODEL_CARD.md | tar -x -C demo
 	@cat demo/reports/comparison.md
 	@echo
-	@echo 'Report and figures: demo/reports, figures by class and epoch: demo/metrics.'
+	@echo 'Report and figures: demo/reports, figures by class and epoch: demo/metrics, model card: demo/MODEL_CARD.md.'
 	@echo 'The runs in the browser: $(VENV)/bin/mlflow ui --backend-store-uri sqlite:///mlflow.db'
 	@echo 'The experiment: $(VENV)/bin/dvc exp show, $(VENV)/bin/dvc exp remove demo.'
 

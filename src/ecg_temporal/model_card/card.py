@@ -54,14 +54,15 @@ def model_card(
 
     """
     seeds = ", ".join(map(str, settings.seeds))
+    seeds = f"as an ensemble of the seeds {seeds}" if len(settings.seeds) > 1 else f"with seed {seeds}"
     on_ptbxl = about.dataset.startswith("PTB-XL")
     parts = [
         f"# Model card: {name}",
         f"> **{SYNTHETIC}.**" if about.synthetic else "",
         f"A residual CNN over a 12-lead ECG, temporal part: {describe(architecture)}. It gives a probability "
         f"and a decision for each of {len(about.classes)} diagnostic subclasses. It is the "
-        "architecture that the comparison's computed verdict calls enough (reports/comparison.md), as an "
-        f"ensemble of the seeds {seeds}. Decisions here are those of the rule {rule} (`--rule {rule}`). Made by the "
+        "architecture that the comparison's computed verdict calls enough (reports/comparison.md), "
+        f"{seeds}. Decisions here are those of the rule {rule} (`--rule {rule}`). Made by the "
         "stage `card`.",
         "## Intended use\n\n"
         "- For research: a baseline to compare with, a model to probe, a start for other data.\n"
@@ -77,7 +78,8 @@ def model_card(
         "from, so a difference between them is not by itself one of the model. macro-AUROC is the mean over the diagnoses "
         "that a group has; a record without sex or age is in none of their groups.",
         _groups(groups),
-        "## By diagnosis",
+        "## By diagnosis\n\nIntervals as above; of a recall or precision of 0 or 1 that no resample changes, those of "
+        "Clopper and Pearson.",
         _classes(classes),
         "## Where it fails",
         _failures(classes, said),
