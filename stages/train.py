@@ -63,9 +63,10 @@ def main() -> None:
         "train.precision": hardware.precision,
     }
     data = {"train": about.sha256, "validation": validation_split.description.sha256}
-    saved = checkpoint.checkpoint_path({**what, **data})
+    script = Path(__file__).read_text(encoding="utf-8")
+    saved = checkpoint.checkpoint_path({**what, **data, "script": script})
     checkpoint.remove_old(saved)
-    resume = checkpoint.load(saved, hardware.device)
+    resume = checkpoint.load(saved)
 
     def fit(on_epoch: Callable[[dict[str, float], dict[str, Any]], None]) -> Any:
         with process_group(hardware):
@@ -109,7 +110,8 @@ def main() -> None:
 
         weights, history = fit(keep)
         about_run = {
-            "mlflow_run_id": run.record["id"],
+            "mlflow_run_id": run.record["id"],  # null if MLflow did not take the run; the key is a tag of it
+            tracking.KEY: run.record["key"],
             "hardware": str(hardware),
             "precision": hardware.precision,
             "parameters": parameters,

@@ -54,6 +54,17 @@ def test_a_resumed_run_is_the_same_run(store):
     assert steps(record["id"]) == [1, 2]
 
 
+def test_a_run_that_goes_on_in_another_experiment_says_so(store, monkeypatch):
+    monkeypatch.setenv("DVC_EXP_NAME", "first")
+    record = log(epochs=[1])
+    monkeypatch.setenv("DVC_EXP_NAME", "second")
+    log(resume=record, epochs=[2])
+    run = mlflow.get_run(record["id"])
+    assert run.info.run_name == "x-0 second" and run.data.tags["dvc.experiment"] == "second"
+    assert "dvc exp apply second" in run.data.tags["mlflow.note.content"]
+    assert run.info.start_time == record["begun"]
+
+
 def test_killed_between_sending_an_epoch_and_noting_it_the_run_is_found_again(store):
     with pytest.raises(KeyboardInterrupt), tracking.run("synthetic", "x-0", {}, {}) as run:
         run.log_epoch({"epoch": 1, "loss": 1.0})
@@ -128,6 +139,35 @@ def test_what_mlflow_does_not_take_is_told_once_and_logged_by_the_next_run(store
     assert steps(runs["lost"].info.run_id) == [1, 2]
     log("third")
     assert len(mlflow.search_runs(search_all_experiments=True)) == 3
+
+
+def without_mlflow(monkeypatch, action):
+    with monkeypatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+        patch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+        return action()
+
+
+def test_what_was_kept_of_a_run_that_went_on_since_does_not_overwrite_it(store, monkeypatch):
+    record = log(epochs=[1])
+
+    def killed():
+        with pytest.raises(KeyboardInterrupt), tracking.run("synthetic", "x-0", {}, {}, record):
+            raise KeyboardInterrupt
+
+    without_mlflow(monkeypatch, killed)
+    assert len(list((store / ".dvc" / "tmp" / "mlflow-not-logged").iterdir())) == 1
+    log(resume=record, epochs=[2])
+    log("next")
+    assert mlflow.get_run(record["id"]).info.status == "FINISHED" and steps(record["id"]) == [1, 2]
+
+
+def test_what_mlflow_refuses_of_one_kept_run_does_not_hold_up_the_others(store, monkeypatch):
+    without_mlflow(monkeypatch, lambda: [log(name) for name in ("a", "b")])
+    kept = sorted((store / ".dvc" / "tmp" / "mlflow-not-logged").iterdir())
+    kept[0].write_text("{}")
+    log("next")
+    assert [path.exists() for path in kept] == [True, False]
 
 
 def logged_by_the_next_run(log_next):

@@ -16,7 +16,7 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +67,7 @@ class Run:
         """Log what is left; what MLflow still does not take is kept for the next run."""
         self.record["status"] = status
         if not self._push():
-            with files.replacing_file(_kept() / f"{uuid.uuid4().hex}.json") as temporary:
+            with files.replacing_file(_kept(self.record)) as temporary:
                 temporary.write_text(json.dumps(self.record), encoding="utf-8")
 
     def _push(self) -> bool:
@@ -107,7 +107,7 @@ def run(
             "name": name,
             "params": {key: str(value) for key, value in params.items()},
             "tags": tags | {"mlflow.note.content": _description(tags)},
-            "begun": _now(),
+            "begun": resume["begun"] if resume else _now(),
             "key": resume["key"] if resume else uuid.uuid4().hex,
             "id": resume and resume["id"],
             "logged": resume["logged"] if resume else 0,
@@ -126,15 +126,18 @@ def run(
 def push(record: dict[str, Any]) -> None:
     """Bring MLflow up to date with `record`, note in it how far it came, and log what was kept on disk."""
     _push_one(record)
-    with FileLock(_kept().with_suffix(".lock")), suppress(Exception):
-        for path in sorted(_kept().glob("*.json")):
-            _push_one(json.loads(path.read_text(encoding="utf-8")))
-            path.unlink()
+    kept = _kept(record)
+    with FileLock(kept.parent.with_suffix(".lock"), timeout=60):
+        kept.unlink(missing_ok=True)  # the same run before it went on
+        for path in sorted(kept.parent.glob("*.json")):
+            with suppress(Exception):  # what MLflow refuses of one must not hold up the others
+                _push_one(json.loads(path.read_text(encoding="utf-8")))
+                path.unlink()
 
 
 def _push_one(record: dict[str, Any]) -> None:
     import mlflow
-    from mlflow.entities import Metric, Param
+    from mlflow.entities import Metric, Param, RunTag
     from mlflow.tracking.context.registry import resolve_tags
 
     experiment = configure(record["dataset"])
@@ -151,7 +154,9 @@ def _push_one(record: dict[str, Any]) -> None:
         )
         record["id"], record["logged"] = made.info.run_id, 0
     elif record["status"] == "RUNNING":
-        client.update_run(record["id"], status="RUNNING")
+        # It may go on in another experiment, at another commit or on other hardware.
+        client.update_run(record["id"], status="RUNNING", name=record["name"])
+        client.log_batch(record["id"], tags=[RunTag(*item) for item in record["tags"].items()])
     # The server may have died once the run was created; params that are sent twice are kept once.
     if not record["logged"]:
         client.log_batch(record["id"], params=[Param(*item) for item in record["params"].items()])
@@ -177,7 +182,7 @@ def configure(dataset: str) -> str:
     lock = workspace.scratch("mlflow.lock")
     lock.parent.mkdir(parents=True, exist_ok=True)
     # Several processes that create the database at once would damage it for good.
-    with FileLock(lock):
+    with FileLock(lock) if uri.startswith("sqlite") else nullcontext():
         name = f"{EXPERIMENT}-{dataset}"
         experiment = mlflow.get_experiment_by_name(name)
         if experiment is not None:
@@ -201,10 +206,10 @@ def without_secrets(text: str) -> str:
     return re.sub(r"://[^/\s]*@", "://***@", text)
 
 
-def _kept() -> Path:
+def _kept(record: dict[str, Any]) -> Path:
     folder = workspace.scratch("mlflow-not-logged")
     folder.mkdir(parents=True, exist_ok=True)
-    return folder
+    return folder / f"{record['key']}.json"
 
 
 def _now() -> int:

@@ -72,7 +72,7 @@ def test_a_run_that_goes_on_from_its_checkpoint_ends_bit_for_bit_the_same(splits
     seen = []
     resumed, resumed_history = fit(
         splits,
-        resume=checkpoint.load(tmp_path / "c.pt", CPU),
+        resume=checkpoint.load(tmp_path / "c.pt"),
         on_epoch=lambda row, _: seen.append(row["epoch"]),
     )
     assert seen == [3]
@@ -167,12 +167,15 @@ def test_a_checkpoint_belongs_to_its_settings(tmp_path, monkeypatch):
     path = checkpoint.checkpoint_path({"epochs": 1})
     assert path == checkpoint.checkpoint_path({"epochs": 1}) != checkpoint.checkpoint_path({"epochs": 2})
     assert tmp_path in path.parents
-    assert checkpoint.load(path, CPU) is None
+    assert checkpoint.load(path) is None
     path.parent.mkdir(parents=True)
     for damaged in (b"", b"junk" * 100):
         path.write_bytes(damaged)
         with pytest.raises(ValueError, match=rf"{path.name} is damaged .*; remove it to begin"):
-            checkpoint.load(path, CPU)
+            checkpoint.load(path)
+    with monkeypatch.context() as patch:
+        patch.setattr(torch, "__version__", "1.0")
+        assert checkpoint.checkpoint_path({"epochs": 1}) != path
 
 
 def test_checkpoints_that_nobody_touched_for_a_month_are_removed_and_no_others(tmp_path):
@@ -197,6 +200,10 @@ def test_training_on_a_gpu(splits):
     torch.manual_seed(0)
     cuda = torch.device("cuda")
     model = learner(splits["train"]).to(cuda)
+    # Without a scaled loss, fp16 would lose gradients: autocast gives it to cuDNN's recurrent layers.
+    types = set()
+    for layer in model.temporal.layers:
+        layer.register_forward_hook(lambda module, inputs, output: types.add(output[0].dtype))
     weights, history = train(
         model,
         splits["train"],
@@ -209,3 +216,4 @@ def test_training_on_a_gpu(splits):
     )
     assert history[-1]["train_loss"] < history[0]["train_loss"]
     assert all(value.device == CPU for value in weights.values())
+    assert types == {torch.float32}

@@ -58,10 +58,12 @@ def latency(model: nn.Module, signals: Tensor, hardware: Hardware, repeats: int 
 
 
 def training_step_memory(model: nn.Module, signals: Tensor, labels: Tensor, hardware: Hardware) -> int:
-    """Return the bytes that one training step adds to the peak memory of this process.
+    """Return the bytes that one forward and backward pass adds to what is in use: activations and gradients.
 
-    On a CPU that of the process, so only the first call in a process says something.
+    On a CPU to the peak memory of the process, so only the first call in a process says something.
     """
+    if hardware.device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(hardware.device)
     before = _peak(hardware)
     model.train()
     with hardware.autocast():

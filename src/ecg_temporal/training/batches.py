@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from ecg_temporal.store import Split
@@ -59,12 +58,14 @@ class Batches:
         batch remains sit this epoch out.
         """
         rng = np.random.default_rng([seed, epoch])
-        order = rng.permutation(self.records)
+        shape = (self.steps, self.batch_size)
+        rows = np.sort(rng.permutation(self.records)[: self.steps * self.batch_size].reshape(shape))
+        starts = rng.integers(0, self.samples - samples, shape, endpoint=True)
         share = slice(self.hardware.rank, None, self.hardware.processes)
-        for k in range(self.steps):
-            rows = np.sort(order[k * self.batch_size : (k + 1) * self.batch_size])
-            starts = rng.integers(0, self.samples - samples, self.batch_size, endpoint=True)
-            yield self._pieces(rows[share], starts[share], samples)
+        # The whole epoch's at once: what goes to a GPU by itself makes the CPU wait for it.
+        indices = [torch.from_numpy(each[:, share]).to(self.hardware.device) for each in (rows, starts)]
+        for rows_of_batch, starts_of_batch in zip(*indices, strict=True):
+            yield self._pieces(rows_of_batch, starts_of_batch, samples)
 
     def ordered(self) -> Iterator[Tensor]:
         """Yield every record's signals once, in the order of the split; the last batch may be smaller."""
@@ -85,17 +86,12 @@ class Batches:
         """Full batches in an epoch."""
         return self.records // self.batch_size
 
-    def _pieces(
-        self, rows: NDArray[np.intp], starts: NDArray[np.int64], samples: int
-    ) -> tuple[Tensor, Tensor]:
-        index = torch.from_numpy(rows).to(self.hardware.device)
+    def _pieces(self, rows: Tensor, starts: Tensor, samples: int) -> tuple[Tensor, Tensor]:
         if self._on_device is not None:
-            place = torch.from_numpy(starts).to(self.hardware.device)[:, None] + torch.arange(
-                samples, device=self.hardware.device
-            )
-            whole = self._on_device[index]
+            place = starts[:, None] + torch.arange(samples, device=self.hardware.device)
+            whole = self._on_device[rows]
             pieces = whole.gather(2, place[:, None, :].expand(-1, whole.shape[1], -1))
         else:
-            each = [self._array[row, :, k : k + samples] for row, k in zip(rows, starts, strict=True)]
-            pieces = torch.from_numpy(np.stack(each))
-        return pieces, self.targets[index]
+            where = zip(rows.tolist(), starts.tolist(), strict=True)
+            pieces = torch.from_numpy(np.stack([self._array[row, :, k : k + samples] for row, k in where]))
+        return pieces, self.targets[rows]

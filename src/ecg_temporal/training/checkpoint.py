@@ -1,8 +1,7 @@
 """The state after the last finished epoch, so that a training that was killed goes on from there.
 
 Checkpoints lie in .dvc/tmp/checkpoints of the main repository, named by a hash of all that determines the
-run: a run with other params, other data or another model, loop or metric never sees them, one inside
-`dvc exp run --temp` does.
+run: a run with other params, data, code or PyTorch never sees them, one inside `dvc exp run --temp` does.
 """
 
 import hashlib
@@ -23,8 +22,8 @@ PACKAGE = Path(__file__).resolve().parents[1]
 
 def checkpoint_path(identity: dict[str, Any]) -> Path:
     """Return where the run of this `identity` (anything that JSON can hold) keeps its checkpoint."""
-    sha = hashlib.sha256(json.dumps(identity, sort_keys=True).encode())
-    for pattern in ("models/*.py", "training/*.py", "evaluation/metrics.py"):
+    sha = hashlib.sha256(json.dumps([identity, torch.__version__], sort_keys=True).encode())
+    for pattern in ("models/*.py", "training/*.py", "evaluation/metrics.py", "store.py"):
         for source in sorted(PACKAGE.glob(pattern)):
             sha.update(source.read_bytes())
     return workspace.scratch("checkpoints") / f"{sha.hexdigest()[:24]}.pt"
@@ -39,8 +38,8 @@ def save(path: Path, state: dict[str, Any]) -> None:
         temporary.write_bytes(buffer.getbuffer())
 
 
-def load(path: Path, device: torch.device) -> dict[str, Any] | None:
-    """Return the checkpoint at `path`, or None if there is none.
+def load(path: Path) -> dict[str, Any] | None:
+    """Return the checkpoint at `path`, its tensors on the CPU, or None if there is none.
 
     Raises:
         ValueError: it is damaged.
@@ -49,7 +48,9 @@ def load(path: Path, device: torch.device) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
-        state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except PermissionError:
+        raise
     except (OSError, EOFError, KeyError, RuntimeError, UnpicklingError) as error:
         raise ValueError(
             f"the checkpoint {path} is damaged ({error!r}); remove it to begin this training anew"

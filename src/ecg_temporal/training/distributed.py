@@ -1,7 +1,8 @@
 """One training on several processes: each takes its share of every batch, and all hold the same weights.
 
 Started by torchrun, which says in the environment how many there are. The global batch stays the same, so do
-the weights, up to rounding; the number of processes says where a stage runs, not what it computes.
+the weights, up to rounding and to dropout, whose masks each process draws for its share: the number of
+processes is another seed of them, not another experiment.
 """
 
 from collections.abc import Iterator

@@ -48,7 +48,7 @@ def choose_hardware(
     """Return where to run; the place among several processes is in the variables that torchrun sets.
 
     From then on fp32 is fp32 in this process: by PyTorch's default, cuDNN's convolutions and recurrent layers
-    round their inputs to TF32, of ten bits.
+    round their inputs to TF32, of ten bits, and an environment variable makes matrix products do so, too.
 
     Raises:
         RuntimeError: "cuda" was asked for and PyTorch finds none, or too few for the processes.
@@ -56,7 +56,7 @@ def choose_hardware(
     """
     rank, processes = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
     chosen = _device(device, int(os.environ.get("LOCAL_RANK", "0")))
-    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
     return Hardware(chosen, _precision(precision, chosen), rank, processes)
 
 

@@ -36,8 +36,9 @@ def train(
     Beside the classes the model learns the statements that tell more than they do; its outputs for these are
     cut off at the end.
 
-    An epoch's order, pieces and dropout depend on `seed` and its number alone, so that a run which was killed
-    and goes on from its checkpoint ends with the same weights (bit for bit on a CPU) as one that was not.
+    An epoch's order and pieces depend on `seed` and its number alone, its dropout also on the process and the
+    kind of device, so that a run which was killed and goes on from its checkpoint ends with the same weights
+    (bit for bit on a CPU) as one that was not.
 
     Parameters
     ----------
