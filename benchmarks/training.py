@@ -38,7 +38,8 @@ class TextbookRecords(Dataset[tuple[torch.Tensor, torch.Tensor]]):
 
     def __init__(self, split: Split, samples: int) -> None:
         self.samples = samples
-        mean, scale = (np.float32(v)[:, None] for v in (split.description.mean, split.description.scale))
+        about = split.description
+        mean, scale = (np.asarray(v, np.float32)[:, None] for v in (about.mean, about.scale))
         self.signals = (split.signals.astype(np.float32) - mean) / scale
         self.labels = np.concatenate([split.labels, split.statements], axis=1).astype(np.float32)
 
@@ -112,7 +113,7 @@ def _fixed(fresh: Fresh, split: Split, settings: TrainSettings, hardware: Hardwa
                 logits = model(signals)
             loss = F.binary_cross_entropy_with_logits(logits.float(), labels)
             optimizer.zero_grad(set_to_none=True)
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(model.parameters(), settings.gradient_clip)
             optimizer.step()
         _wait(hardware)
@@ -134,7 +135,7 @@ def _textbook(fresh: Fresh, split: Split, settings: TrainSettings, hardware: Har
             logits = model(signals.to(hardware.device))
             loss = F.binary_cross_entropy_with_logits(logits, labels.to(hardware.device))
             optimizer.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(model.parameters(), settings.gradient_clip)
             optimizer.step()
             total += loss.item()
@@ -145,8 +146,8 @@ def _textbook(fresh: Fresh, split: Split, settings: TrainSettings, hardware: Har
 def side_by_side(split: Split, validation: Split, hardware: Hardware) -> Row:
     """Compare several trainings at once, a share of the cores each, with one after the other."""
     on_gpu = hardware.device.type == "cuda"
-    at_once, cores = (4, torch.get_num_threads()) if on_gpu else (2, torch.get_num_threads())
-    split = split.part(slice(len(split)) if on_gpu else 3840)
+    at_once, cores = (4 if on_gpu else 2), torch.get_num_threads()
+    split = split.part(slice(len(split) if on_gpu else 3840))
     validation = validation.part(slice(256))
     with tempfile.TemporaryDirectory() as temporary:
         projects = [
@@ -205,7 +206,7 @@ def growth(split: Split, validation: Split) -> list[Row]:
     whole, half = ([pair[k] for pair in runs] for k in (0, 1))
     cpu = str(Hardware(torch.device("cpu"), "fp32"))
     dataset = (split.signals.nbytes + validation.signals.nbytes) * 10 / 9  # with the test fold
-    memory = [run.peak_bytes for run in whole]
+    memory = [float(run.peak_bytes) for run in whole]
     return [
         row(
             "peak memory of a training stage, against the dataset's size",
@@ -226,7 +227,7 @@ def growth(split: Split, validation: Split) -> list[Row]:
         row(
             "records doubled: peak memory",
             memory,
-            [run.peak_bytes for run in half],
+            [float(run.peak_bytes) for run in half],
             "≤ 2",
             "bytes",
             cpu,
@@ -243,13 +244,13 @@ def precision(split: Split, validation: Split, params: dict[str, Any], hardware:
         return None
     settings = section(params, "train", TrainSettings).model_copy(update={"epochs": 4})
     split = split.part(slice(34 * settings.batch_size))
-    figures: dict[str, list[float]] = {"bf16": [], "fp32": []}
+    places = {"bf16": hardware, "fp32": replace(hardware, precision="fp32")}
+    figures: dict[str, list[float]] = {used: [] for used in places}
     for seed in tqdm(range(3), desc="precision"):
-        for used, values in figures.items():
-            place = replace(hardware, precision=used)
+        for used, place in places.items():
             model = _fresh(split, params, "cnn", place, seed)
             _, history = train(model, split, validation, settings, RATE, seed, place, lambda *_: None)
-            values.append(history[-1]["macro_auprc"])
+            figures[used].append(history[-1]["macro_auprc"])
     difference = abs(statistics.mean(figures["bf16"]) - statistics.mean(figures["fp32"]))
     noise = 2 * (sum(statistics.variance(v) for v in figures.values()) / 3) ** 0.5
     return Row(

@@ -1,10 +1,10 @@
 import json
 
 import pytest
+
 from benchmarks.measure import Row, in_turn, markdown, row, write
 from benchmarks.reading import reading
 from benchmarks.resampling import resampling
-
 from closure import ROOT
 
 
