@@ -3,8 +3,6 @@
 import sys
 from pathlib import Path
 
-import pandas as pd
-
 from ecg_temporal import files
 from ecg_temporal.comparison.settings import BootstrapSettings
 from ecg_temporal.comparison.verdict import read_verdict
@@ -15,7 +13,6 @@ from ecg_temporal.model_card.card import model_card
 from ecg_temporal.model_card.subgroups import by_diagnosis, by_subgroup, subgroups
 from ecg_temporal.models.settings import ArchitectureSettings
 from ecg_temporal.ptbxl.raw import TABLE, read_table
-from ecg_temporal.reporting.examples import said_of_each
 from ecg_temporal.settings import read_params, section
 from ecg_temporal.store import read_split
 from ecg_temporal.training.settings import TrainSettings
@@ -42,7 +39,6 @@ def main() -> None:
         people,
         by_subgroup(subgroups(of_test), *measured),
         by_diagnosis(about.classes, *measured),
-        pd.DataFrame(said_of_each(test.labels, decisions), about.classes, about.classes),
         rule,
         section(params, "train", TrainSettings),
     )

@@ -58,7 +58,7 @@ def main() -> None:
         "multiply_accumulates": multiply_accumulates(model, one.to(hardware.device)),
         "receptive_field_samples": receptive_field(spec.trunk),
         "training_seconds": float(np.mean([sum(run["seconds"]) for run in runs])),
-        "training_hardware": sorted({run["hardware"] for run in runs}),
+        "training_hardware": sorted({f"{run['hardware']} in {run['precision']}" for run in runs}),
     }
 
     batches = Batches(test, BATCH_SIZE, hardware)

@@ -17,7 +17,7 @@ from ecg_temporal.models.settings import ArchitectureSettings
 from ecg_temporal.probing.settings import ProbeSettings
 from ecg_temporal.ptbxl.raw import TABLE, read_table
 from ecg_temporal.reporting import figures
-from ecg_temporal.reporting.examples import choose_examples, said_of_each
+from ecg_temporal.reporting.examples import choose_examples, predicted_of_each
 from ecg_temporal.reporting.html import Shown, report_page
 from ecg_temporal.reporting.page import comparison_page
 from ecg_temporal.reporting.tables import SYNTHETIC, comparison
@@ -127,7 +127,7 @@ def main() -> None:
         table,
         results,
         findings,
-        architectures,
+        compared,
         about,
         read_csv(METRICS / "labels.csv"),
         rule,
@@ -135,7 +135,7 @@ def main() -> None:
         bootstrap,
         probe_settings,
         Shown(
-            said_of_each(labels["test"], decisions),
+            predicted_of_each(labels["test"], decisions),
             choose_examples(labels["test"], decisions, fitted.probabilities(logits), about.classes),
             splits["test"].signals,
             splits["test"].ecg_id,

@@ -60,7 +60,6 @@ def test_the_makefile_has_the_targets_that_the_readme_names(target):
 
 ELSEWHERE = {
     "make": "CI runs them",
-    "pip install": "it is among the pinned packages, and tests have no network",
     "TRAIN_LAUNCHER": "test_two_processes_train_as_one_does",
     "mlflow server": "test_ten_trainings_at_once_log_to_a_server_on_postgresql",
     "export MLFLOW_TRACKING_URI=http": "the same",

@@ -10,13 +10,17 @@ import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from tqdm import tqdm
 
 from ecg_temporal import files
 from ecg_temporal.evaluation.settings import RULES, DecisionSettings
+from ecg_temporal.ptbxl.names import NAMES
 from ecg_temporal.settings import read_params, section
+
+if TYPE_CHECKING:
+    from ecg_temporal.inference.predictor import Predictor
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -28,9 +32,9 @@ def main(arguments: list[str] | None = None) -> None:
         help="diagnostic subclasses of WFDB records",
         description="Probability (calibrated, except under the rules half and half+likeliest) and "
         "decision for each diagnostic subclass of WFDB records (.dat, or .mat as in the PhysioNet/CinC "
-        "Challenge), of any sampling rate from 50 Hz, gain, unit and lead order, a second or longer; the "
-        "models learned from ten. A rule may decide on whole sets, where a likely subclass may be out and a "
-        "less likely one in. Not a medical device.",
+        "Challenge), of any sampling rate from 50 Hz, gain, unit and lead order, a second or longer; short "
+        "ones score lower (Context in reports/comparison.md). A rule may decide on whole sets, where a "
+        "likely subclass may be out and a less likely one in. Not a medical device.",
     )
     predict.add_argument(
         "records", nargs="+", type=Path, metavar="RECORD", help="a record or a folder of them"
@@ -65,7 +69,11 @@ def main(arguments: list[str] | None = None) -> None:
     for command in (predict, explain, export):
         command.add_argument("--model", help="an architecture; default: the one that the report calls enough")
     for command in (predict, explain, export, register):
-        command.add_argument("--rule", choices=RULES, help="default: decision.rule of params.yaml")
+        command.add_argument(
+            "--rule",
+            choices=RULES,
+            help="how probabilities become decisions, see README; default: decision.rule of params.yaml",
+        )
     options = parser.parse_args(arguments)
     if arguments is None and options.command != "register":
         # A program of its own: Ctrl-C ends it, also where a library would swallow it.
@@ -83,16 +91,11 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _predict(options: argparse.Namespace) -> None:
     # Here, so that --help and a refusal of the arguments come at once.
-    from ecg_temporal.inference.predictor import load_predictor, winners
     from ecg_temporal.inference.records import ECG, find_records, read_ecg
-    from ecg_temporal.ptbxl.names import NAMES
     from ecg_temporal.ptbxl.waveforms import RecordError
-    from ecg_temporal.training.hardware import choose_hardware
 
     paths = find_records(options.records)
-    predictor = load_predictor(
-        options.model or winners()["winner"], options.rule, choose_hardware("auto", "fp32")
-    )
+    _, predictor = _load(options)
     # Before anything that takes long.
     for folder in filter(None, (options.out and options.out.parent, options.plot)):
         _refuse_unwritable(folder)
@@ -133,7 +136,7 @@ def _predict(options: argparse.Namespace) -> None:
             }
         )
     as_json = options.out is not None and options.out.suffix == ".json"
-    text = _json(rows, NAMES) if as_json else _csv(rows, classes)
+    text = _json(rows) if as_json else _csv(rows, classes)
     if options.out is None:
         sys.stdout.write(text)
     else:
@@ -153,16 +156,13 @@ def _predict(options: argparse.Namespace) -> None:
 def _explain(options: argparse.Namespace) -> None:
     from ecg_temporal.inference.explain import occlusion
     from ecg_temporal.inference.paper import SECONDS, draw_ecg
-    from ecg_temporal.inference.predictor import load_predictor, winners
     from ecg_temporal.inference.records import find_records, read_ecg
-    from ecg_temporal.training.hardware import choose_hardware
 
     paths = find_records([options.record])
     if len(paths) > 1:
         raise ValueError(f"{options.record} holds {len(paths)} records; name one of them")
     ecg = read_ecg(paths[0])
-    name = options.model or winners()["winner"]
-    predictor = load_predictor(name, options.rule, choose_hardware("auto", "fp32"))
+    name, predictor = _load(options)
     if options.order and predictor.spec.architecture.rnn == "none":
         raise ValueError(f"{name} has no recurrent layer, nothing in it rests on the order of frames")
     # What is drawn; hiding every part of half an hour would also take hours.
@@ -182,11 +182,9 @@ def _explain(options: argparse.Namespace) -> None:
 
 def _export(options: argparse.Namespace) -> None:
     from ecg_temporal.inference.export import export_onnx
-    from ecg_temporal.inference.predictor import load_predictor, winners
-    from ecg_temporal.training.hardware import choose_hardware
 
-    name = options.model or winners()["winner"]
-    export_onnx(load_predictor(name, options.rule, choose_hardware("cpu", "fp32")), options.out)
+    name, predictor = _load(options, device="cpu")
+    export_onnx(predictor, options.out)
     print(f"{options.out}: {name}, {options.rule}")
 
 
@@ -212,10 +210,17 @@ def _register(options: argparse.Namespace) -> None:
         print(f"{registered}: {name}, {options.rule}")
 
 
+def _load(options: argparse.Namespace, device: Literal["auto", "cpu"] = "auto") -> tuple[str, "Predictor"]:
+    """Return the architecture that was asked for, by default the winner, and its predictor."""
+    from ecg_temporal.inference.predictor import load_predictor, winners
+    from ecg_temporal.training.hardware import choose_hardware
+
+    name = options.model or winners()["winner"]
+    return name, load_predictor(name, options.rule, choose_hardware(device, "fp32"))
+
+
 def _named(classes: list[str], probabilities: Any, decisions: Any) -> list[tuple[str, float, bool]]:
     """Return full name, probability and decision of each class, the likeliest first."""
-    from ecg_temporal.ptbxl.names import NAMES
-
     order = probabilities.argsort()[::-1]
     return [(NAMES.get(classes[k], classes[k]), float(probabilities[k]), bool(decisions[k])) for k in order]
 
@@ -247,13 +252,13 @@ def _csv(rows: list[dict[str, Any]], classes: list[str]) -> str:
     return text.getvalue()
 
 
-def _json(rows: list[dict[str, Any]], names: dict[str, str]) -> str:
-    for row in rows:
-        row["findings"] = [
-            {"subclass": name, "name": names.get(name, name), "probability": row["probabilities"][name]}
-            for name in row["findings"]
-        ]
-    return json.dumps(rows, indent=2) + "\n"
+def _json(rows: list[dict[str, Any]]) -> str:
+    def finding(row: dict[str, Any], subclass: str) -> dict[str, Any]:
+        full = NAMES.get(subclass, subclass)
+        return {"subclass": subclass, "name": full, "probability": row["probabilities"][subclass]}
+
+    found = [{**row, "findings": [finding(row, subclass) for subclass in row["findings"]]} for row in rows]
+    return json.dumps(found, indent=2) + "\n"
 
 
 def _file(*suffixes: str) -> Callable[[str], Path]:

@@ -31,10 +31,11 @@ from ecg_temporal.evaluation.summary import by_class, by_rule, by_seed, headline
 from ecg_temporal.models.settings import ArchitectureSettings
 from ecg_temporal.probing.settings import ProbeSettings
 from ecg_temporal.reporting import figures, svg
-from ecg_temporal.reporting.examples import choose_examples, said_of_each
+from ecg_temporal.reporting.examples import choose_examples, predicted_of_each
 from ecg_temporal.reporting.html import Shown, line_class, report_page
 from ecg_temporal.reporting.page import comparison_page
-from ecg_temporal.reporting.tables import SYNTHETIC, comparison, describe, differences, markdown, sentence
+from ecg_temporal.reporting.style import describe
+from ecg_temporal.reporting.tables import SYNTHETIC, comparison, differences, markdown, sentence
 
 ARCHITECTURES = {
     "cnn": ArchitectureSettings(rnn="none", learning_rate=0.1),
@@ -276,7 +277,7 @@ def test_the_paper_is_drawn_beside_ptb_xl_alone(case):
         table = comparison(results, ARCHITECTURES, trivial, on_ptbxl)
         figure = figures.score_against_size(table, ARCHITECTURES, "")
         texts = [text.get_text() for text in figure.axes[0].texts]
-        assert ("arXiv:2601.18830, its best" in texts) == on_ptbxl
+        assert ("arXiv:2601.18830, CNN + BiLSTM" in texts) == on_ptbxl
 
 
 def test_every_figure_draws_and_synthetic_data_says_so(case, splits, tmp_path):
@@ -337,7 +338,7 @@ def test_every_figure_draws_and_synthetic_data_says_so(case, splits, tmp_path):
     permuted = {name: row[-1].startswith("**") for name, row in rows_of(page, "frames permuted").items()}
     assert permuted == {"cnn": False, "cnn_bilstm": True, "cnn_mixed": True, "model": permuted["model"]}
     precision = results.per_class.set_index(["architecture", "subclass"])["average_precision"]
-    for subclass, row in rows_of(page, "resamples without it").items():
+    for subclass, row in rows_of(page, "replicates without it").items():
         both = [f"{precision[name, subclass]:.4f}" for name in ("cnn", "cnn_mixed")]
         assert row[1:3] == both
     rules = results.rules[
@@ -347,7 +348,7 @@ def test_every_figure_draws_and_synthetic_data_says_so(case, splits, tmp_path):
     ranks = means.assign(hamming_loss=-means["hamming_loss"]).rank(ascending=False).mean(axis=1)
     best = ranks.index[ranks == ranks.min()]
     assert all(f"**{name}" in page or f"{name}**" in page for name in best)
-    assert len(best) == len(re.search(r"thresholded figures is \*\*(.*?)\*\*:", page)[1].split(" and "))
+    assert len(best) == len(re.search(r"thresholded metrics is \*\*(.*?)\*\*:", page)[1].split(" and "))
 
 
 def rows_of(page, head):
@@ -369,14 +370,14 @@ def page_of(labels, results, findings, splits, bootstrap=BOOTSTRAP, architecture
         table,
         results,
         findings,
-        architectures,
+        {name: each for name, each in architectures.items() if name != "model"},
         replace(splits["test"].description, classes=CLASSES),
         pd.DataFrame({"subclass": CLASSES, "all": [10, 20, 3]}),
         "half",
         SETTINGS,
         bootstrap,
         PROBES,
-        Shown(said_of_each(truth, decisions), examples, signals, np.arange(300)),
+        Shown(predicted_of_each(truth, decisions), examples, signals, np.arange(300)),
     )
 
 
@@ -418,8 +419,8 @@ def test_the_charts_and_bold_figures_are_those_of_the_findings(case, html):
     _, labels, results, findings = case
     page = unescape(html.read_text(encoding="utf-8"))
     truth = labels["test"]
-    said = said_of_each(truth, np.roll(truth, 1, axis=0).astype(bool))
-    assert f"said of records with AMI, NORM: {said[0, 1]:.0%}<" in page and said[0, 1] != said[1, 0]
+    said = predicted_of_each(truth, np.roll(truth, 1, axis=0).astype(bool))
+    assert f"predicted for records with AMI, NORM: {said[0, 1]:.0%}<" in page and said[0, 1] != said[1, 0]
     from_best = findings.from_best[findings.from_best["metric"] == "macro_auprc"].set_index("architecture")
     for row in (from_best.loc["cnn"], findings.order.loc["cnn_bilstm"]):
         title = f"{row.name}: {row['difference']:+.4f} [{row['low']:+.4f}, {row['high']:+.4f}]"
@@ -503,10 +504,10 @@ def test_examples_are_the_surest_of_their_kind():
     found = choose_examples(labels, decisions, probabilities, CLASSES)
     assert [(e.row, e.right) for e in found] == [(2, True), (4, False)]  # NORM alone is no example
     assert [(e.about, e.probability) for e in found] == [("AMI", 0.8), ("AMI", 0.95)]
-    assert found[1].truth == ["NORM", "PMI"] and found[1].said == ["AMI", "NORM", "PMI"]
-    said = said_of_each(labels, decisions)
+    assert found[1].truth == ["NORM", "PMI"] and found[1].predicted == ["AMI", "NORM", "PMI"]
+    said = predicted_of_each(labels, decisions)
     np.testing.assert_allclose(said[1], [0.5, 1, 0.5])
-    assert np.isnan(said_of_each(labels * 0, decisions)).all()
+    assert np.isnan(predicted_of_each(labels * 0, decisions)).all()
     labels = np.array([[0, 1, 0]] * 3, np.uint8)
     decisions = np.array([[1, 1, 1], [1, 0, 1], [1, 0, 0]], bool)
     probabilities = np.array([[0.6, 0.9, 0.99], [0.7, 0.1, 0.98], [0.9, 0.1, 0.2]])

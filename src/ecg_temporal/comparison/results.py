@@ -69,6 +69,12 @@ def read_csv(path: Path) -> pd.DataFrame:
     return pd.read_csv(path, dtype={"subclass": str}, keep_default_na=False, na_values=[""])
 
 
+def positives(per_class: pd.DataFrame) -> dict[str, int]:
+    """Return the number of positive test records by subclass, the commonest first."""
+    counts = per_class.drop_duplicates("subclass").set_index("subclass")["positives"]
+    return {str(name): int(n) for name, n in counts.sort_values(ascending=False, kind="stable").items()}
+
+
 def read_probes(folder: Path, names: list[str]) -> Probes:
     """Read what the probes of `names` found.
 

@@ -1,1 +1,1 @@
-"""What a trained model is worth: metrics on the folds that it was not trained on."""
+"""What a trained model is worth: metrics, and decision rules that are fitted on the validation fold."""

@@ -68,7 +68,7 @@ def thresholded_metrics(labels: Labels, decisions: Labels) -> dict[str, float]:
 
 
 def multilabel_metrics(labels: Labels, probabilities: Scores, threshold: float = 0.5) -> dict[str, float]:
-    """Return the six headline figures of `probabilities` [records, classes], all but two at `threshold`."""
+    """Return the six metrics of `probabilities` [records, classes], all but the macro-AUCs at `threshold`."""
     return {
         "macro_auprc": nanmean(average_precision(labels, probabilities)),
         "macro_auroc": nanmean(roc_auc(labels, probabilities)),

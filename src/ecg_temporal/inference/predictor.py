@@ -19,7 +19,7 @@ from ecg_temporal.training.hardware import Hardware
 MODELS, DECISIONS, VERDICT = Path("models"), Path("decisions"), Path("reports/tables/verdict.json")
 BATCH_RECORDS = 64
 SHORTEST_SECONDS = 1.0
-"""Of a record that anything is said of; the models learned from ten seconds each."""
+"""Of a record that is predicted. Shorter ones than those of training score lower: the report's Context."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""WFDB records to predict on: of any sampling rate, gain, unit, lead order and length.
+"""WFDB records to predict on: of any sampling rate from 50 Hz, gain, unit and lead order, a second or longer.
 
 Plain .dat records, and the .mat ones of CPSC, Georgia and Chapman (PhysioNet/CinC Challenges 2020 and 2021),
 whose headers list SNOMED CT codes after `#Dx:`.

@@ -65,24 +65,26 @@ def by_diagnosis(
 
     The ends are in METRIC_low and METRIC_high; what has no record to be measured on is NaN. Where no
     replicate differs, a bootstrap says nothing: the ends are those of Clopper and Pearson (1934) if the
-    metric is a share of records, else NaN. Labels, scores and decisions are [records, classes], `patients`
+    metric is a share of records, else NaN. `called_normal` is the share of a class's records predicted NORM,
+    of those that are not annotated so. Labels, scores and decisions are [records, classes], `patients`
     [records].
     """
+    normal = classes.index("NORM") if "NORM" in classes else None
     draws = draw(patients, bootstrap.replicates, bootstrap.seed)
     found = []
     for k in range(len(classes)):
-        truth, said = labels[:, k].astype(bool), decisions[:, k]
+        truth, predicted = labels[:, k].astype(bool), decisions[:, k]
         alone = resample(labels[:, [k]], scores[None, :, [k]], decisions[None, :, [k]], draws)
-        hits, hits_drawn = (truth & said).sum(), draws[truth & said].sum(axis=0, dtype=np.float64)
+        hits, hits_drawn = (truth & predicted).sum(), draws[truth & predicted].sum(axis=0, dtype=np.float64)
         row: dict[str, float] = {"positives": int(truth.sum())}
         with np.errstate(invalid="ignore"):
             of_each = {
                 "average_precision": (alone.value["macro_auprc"], alone.replicates["macro_auprc"]),
                 "roc_auc": (alone.value["macro_auroc"], alone.replicates["macro_auroc"]),
                 "recall": (hits / truth.sum(), hits_drawn / draws[truth].sum(axis=0)),
-                "precision": (hits / said.sum(), hits_drawn / draws[said].sum(axis=0)),
+                "precision": (hits / predicted.sum(), hits_drawn / draws[predicted].sum(axis=0)),
             }
-        shares = {"recall": int(truth.sum()), "precision": int(said.sum())}
+        shares = {"recall": int(truth.sum()), "precision": int(predicted.sum())}
         for metric, (value, replicates) in of_each.items():
             low, high = interval(value, replicates)
             if low == high:
@@ -90,5 +92,7 @@ def by_diagnosis(
                 if metric in shares:
                     low, high = binomtest(int(hits), shares[metric]).proportion_ci(method="exact")
             row |= {metric: value, f"{metric}_low": low, f"{metric}_high": high}
+        ill = truth & ~labels[:, normal].astype(bool) if normal is not None else np.zeros_like(truth)
+        row["called_normal"] = decisions[ill, normal].mean() if ill.any() else float("nan")
         found.append(row)
     return pd.DataFrame(found, index=pd.Index(classes, name="subclass"))

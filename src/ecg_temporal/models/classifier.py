@@ -13,8 +13,9 @@ from ecg_temporal.models.trunk import Trunk
 class ECGClassifier(nn.Module):
     """Multi-label classifier of ECGs of any length.
 
-    The only difference between two architectures is what stands between the trunk's frames and the pooling,
-    which takes the mean and the maximum over time of each feature, so of the states of both directions.
+    Architectures differ in what stands between the trunk's frames and the pooling, in the width of the trunk
+    and in their learning rate. The pooling takes the mean and the maximum over time of each feature, so of
+    the states of both directions.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The residual 1-D CNN that every architecture shares.
+"""The residual 1-D CNN of every architecture: of one design, trained with each from scratch.
 
 After He et al., Deep Residual Learning for Image Recognition (arXiv:1512.03385), in one dimension as in
 Wang et al., Time Series Classification from Scratch (arXiv:1611.06455).

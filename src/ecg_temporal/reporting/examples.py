@@ -1,4 +1,4 @@
-"""From the decisions of one model: records to look at, and what is said of the records of each class."""
+"""From the decisions of one model: records to look at, and what is predicted for those of each class."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Example:
-    """A test record by its row: the classes that it has, those that are said, and the one that it shows.
+    """A test record by its row: the classes that it has, the predicted ones, and the one that it shows.
 
     `probability` is that of the class `about`: of a right decision its least sure, of a wrong one the surest
     that the record does not have.
@@ -16,14 +16,14 @@ class Example:
 
     row: int
     truth: list[str]
-    said: list[str]
+    predicted: list[str]
     about: str
     probability: float
 
     @property
     def right(self) -> bool:
         """Whether the two sets are the same."""
-        return set(self.truth) == set(self.said)
+        return set(self.truth) == set(self.predicted)
 
 
 def choose_examples(
@@ -55,15 +55,15 @@ def choose_examples(
                 break
             if about[row] not in seen:
                 seen.add(int(about[row]))
-                has, said = (
+                has, predicted = (
                     [classes[k] for k in np.flatnonzero(member[row])] for member in (truth, decisions)
                 )
-                chosen.append(Example(int(row), has, said, classes[about[row]], float(score[row])))
+                chosen.append(Example(int(row), has, predicted, classes[about[row]], float(score[row])))
     return chosen
 
 
-def said_of_each(labels: NDArray[np.uint8], decisions: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Return how often each class (columns) is said of the records that have one (rows), [classes, classes].
+def predicted_of_each(labels: NDArray[np.uint8], decisions: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return how often each class (column) is predicted for records that have one (row), [classes, classes].
 
     Both arrays are [records, classes]. A class without a record is a row of NaN.
     """

@@ -9,8 +9,10 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from matplotlib.transforms import Bbox
 
+from ecg_temporal.comparison.results import positives
 from ecg_temporal.comparison.verdict import amount
 from ecg_temporal.models.settings import ArchitectureSettings
+from ecg_temporal.reporting.style import COSTS, DASHES, FAMILIES, best_by_depth, dash, family, pareto_front
 from ecg_temporal.reporting.tables import METRICS, PAPER
 
 STYLE: Any = {
@@ -23,46 +25,6 @@ STYLE: Any = {
     "axes.axisbelow": True,
     "figure.dpi": 120,
 }
-# Okabe & Ito's palette, which stays apart for the colour-blind; one hue per kind of cell, marked as well.
-FAMILIES = {
-    "no recurrence": ("#666666", "s"),
-    "LSTM": ("#0072B2", "o"),
-    "GRU": ("#009E73", "^"),
-    "BiLSTM": ("#D55E00", "D"),
-    "BiGRU": ("#CC79A7", "v"),
-    "mixed": ("#E69F00", "P"),
-}
-DASHES = ("-", "--", ":", "-.")
-# Columns of Findings.cost: their label, and the unit that it is shown in.
-COSTS = {
-    "parameters": ("parameters, millions", 1e6),
-    "multiply_accumulates": ("multiply–accumulates, millions", 1e6),
-    "latency_ms": ("latency of one record, ms", 1),
-    "training_seconds": ("training of a seed, minutes", 60),
-    "training_step_bytes": ("memory of a training step, MB", 1e6),
-}
-
-
-def family(settings: ArchitectureSettings) -> str:
-    """Return which entry of FAMILIES an architecture belongs to."""
-    single = {"none": "no recurrence", "lstm": "LSTM", "gru": "GRU", "bilstm": "BiLSTM", "bigru": "BiGRU"}
-    return single.get(settings.rnn, "mixed")
-
-
-def dash(settings: ArchitectureSettings) -> int:
-    """Return which of DASHES the line of an architecture has: that of its depth, 1 with a wider trunk."""
-    depth = max(0, amount(settings)[0] - 1)
-    return min(depth or int(settings.widen != 1), len(DASHES) - 1)
-
-
-def best_by_depth(architectures: dict[str, ArchitectureSettings], values: pd.Series) -> set[str]:
-    """Return the best of each kind of cell and depth; of those without recurrence, or mixed, none."""
-    best: dict[tuple[str, int], str] = {}
-    for name, settings in architectures.items():
-        key = family(settings), amount(settings)[0]
-        if settings.rnn != "none" and key[0] != "mixed" and values[name] > values.get(best.get(key), -np.inf):
-            best[key] = name
-    return set(best.values())
 
 
 def score_against_size(
@@ -93,7 +55,7 @@ def score_against_size(
         if (table["kind"] == "paper").any():
             axes.axhline(PAPER["macro_auprc"], color="black", linewidth=1, linestyle="--")
             axes.annotate(
-                "arXiv:2601.18830, its best",
+                "arXiv:2601.18830, CNN + BiLSTM",
                 (0.995, PAPER["macro_auprc"]),
                 xycoords=("axes fraction", "data"),
                 ha="right",
@@ -152,12 +114,8 @@ def differences(
         panels = figure.subplots(1, len(PAPER), sharey=True)
         cells = table.set_index(["metric", "architecture"]).to_dict("index")
         for axes, metric in zip(panels, PAPER, strict=True):
-            for place, name in enumerate(names):
-                row = cells[metric, name]
-                color, marker = FAMILIES[family(architectures[name])]
-                axes.plot([row["low"], row["high"]], [place, place], color=color)
-                axes.plot(row["difference"], place, color=color, marker=marker)
-            axes.axvline(0, color="black", linewidth=0.8)
+            styles = [FAMILIES[family(architectures[name])] for name in names]
+            _forest(axes, [cells[metric, name] for name in names], styles)
             axes.set(xlabel=METRICS[metric])
             axes.xaxis.set_major_locator(mpl.ticker.MaxNLocator(4))
         panels[0].set_yticks(range(len(names)), names)
@@ -217,11 +175,9 @@ def time_probes(
         names = list(architectures)
         figure = Figure(figsize=(11, 2 + 0.24 * len(names)), layout="constrained")
         left, right = figure.subplots(1, 2)
-        for place, name in enumerate(names):
-            color, marker = FAMILIES[family(architectures[name])]
-            row = order.loc[name]
-            left.plot([row["low"], row["high"]], [place, place], color=color)
-            left.plot(row["difference"], place, color=color, marker=marker)
+        styles = [FAMILIES[family(each)] for each in architectures.values()]
+        _forest(left, order.loc[names].to_dict("records"), styles)
+        for name, (color, marker) in zip(names, styles, strict=True):
             curve = context.loc[name]
             right.plot(
                 curve.index,
@@ -233,7 +189,6 @@ def time_probes(
                 linewidth=1.2,
                 label=name,
             )
-        left.axvline(0, color="black", linewidth=0.8)
         left.set_yticks(range(len(names)), names)
         left.invert_yaxis()
         left.set(xlabel="change of macro-AUPRC when frames are permuted")
@@ -252,18 +207,14 @@ def class_forest(
 ) -> Figure:
     """Draw the difference in average precision by diagnosis, commonest first, with 95% intervals."""
     with mpl.rc_context(STYLE):
-        positives = per_class.drop_duplicates("subclass").set_index("subclass")["positives"]
-        rows = classes[classes["architecture"] == architecture].set_index("subclass")
-        rows = rows.loc[positives.sort_values(ascending=False, kind="stable").index]
+        counts = positives(per_class)
+        rows = classes[classes["architecture"] == architecture].set_index("subclass").loc[list(counts)]
         figure = Figure(figsize=(7.5, 1.6 + 0.24 * len(rows)), layout="constrained")
         axes = figure.subplots()
         cells: Any = rows.to_dict("records")
-        for place, row in enumerate(cells):
-            color = "#D55E00" if row["high"] < 0 else "#0072B2" if row["low"] > 0 else "#666666"
-            axes.plot([row["low"], row["high"]], [place, place], color=color)
-            axes.plot(row["difference"], place, color=color, marker="o", markersize=5)
-        axes.axvline(0, color="black", linewidth=0.8)
-        axes.set_yticks(range(len(rows)), [f"{name} ({positives[name]})" for name in rows.index])
+        colors = ["#D55E00" if c["high"] < 0 else "#0072B2" if c["low"] > 0 else "#666666" for c in cells]
+        _forest(axes, cells, [(color, "o") for color in colors])
+        axes.set_yticks(range(len(rows)), [f"{name} ({count})" for name, count in counts.items()])
         axes.invert_yaxis()
         axes.set(
             xlabel=f"average precision of {architecture} minus that of {reference}",
@@ -315,30 +266,18 @@ def pareto(
         return figure
 
 
-def pareto_front(cost: pd.Series, scores: pd.Series) -> list[str]:
-    """Return the names that no other beats at the same cost or less, cheapest first."""
-    front: list[str] = []
-    order = pd.DataFrame({"cost": cost, "score": scores}).sort_values(
-        ["cost", "score"], ascending=[True, False]
-    )
-    for name, row in order.iterrows():
-        if not front or row["score"] > scores[front[-1]]:
-            front.append(str(name))
-    return front
-
-
 def class_heat_map(per_class: pd.DataFrame, names: list[str], note: str) -> Figure:
     """Draw average precision by subclass (rows, commonest first) and architecture (columns)."""
     with mpl.rc_context({**STYLE, "axes.grid": False}):
         grid = per_class.pivot(index="subclass", columns="architecture", values="average_precision")[names]
-        positives = per_class.drop_duplicates("subclass").set_index("subclass")["positives"]
-        grid = grid.loc[positives.sort_values(ascending=False, kind="stable").index]
+        counts = positives(per_class)
+        grid = grid.loc[list(counts)]
         height, width = 1.6 + 0.26 * len(grid), max(5.5, 2.2 + 0.62 * len(names))
         figure = Figure(figsize=(width, height), layout="constrained")
         axes = figure.subplots()
         image = axes.imshow(grid, cmap="cividis", vmin=0, vmax=1, aspect="auto")
         axes.set_xticks(range(len(names)), names, rotation=40, ha="right", rotation_mode="anchor")
-        axes.set_yticks(range(len(grid)), [f"{name} ({positives[name]})" for name in grid.index])
+        axes.set_yticks(range(len(grid)), [f"{name} ({count})" for name, count in counts.items()])
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
         for (row, column), value in np.ndenumerate(grid.to_numpy()):
@@ -349,6 +288,14 @@ def class_heat_map(per_class: pd.DataFrame, names: list[str], note: str) -> Figu
         axes.set_ylabel("diagnostic subclass (positive test records)")
         _title(figure, "Average precision by diagnosis, test fold", note)
         return figure
+
+
+def _forest(axes: mpl.axes.Axes, rows: list[dict[Any, Any]], styles: list[tuple[str, str]]) -> None:
+    """Draw each row's difference, low and high, in the colour and with the marker of its style."""
+    for place, (row, (color, marker)) in enumerate(zip(rows, styles, strict=True)):
+        axes.plot([row["low"], row["high"]], [place, place], color=color)
+        axes.plot(row["difference"], place, color=color, marker=marker)
+    axes.axvline(0, color="black", linewidth=0.8)
 
 
 def _title(figure: Figure, title: str, note: str) -> None:

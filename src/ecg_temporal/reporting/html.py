@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ecg_temporal.comparison.findings import CANDIDATE, VERDICT_METRIC, Findings
-from ecg_temporal.comparison.results import Results
+from ecg_temporal.comparison.findings import VERDICT_METRIC, Findings
+from ecg_temporal.comparison.results import Results, positives
 from ecg_temporal.comparison.settings import BootstrapSettings
 from ecg_temporal.comparison.verdict import amount
 from ecg_temporal.models.settings import ArchitectureSettings
@@ -19,7 +19,7 @@ from ecg_temporal.ptbxl.names import NAMES
 from ecg_temporal.ptbxl.waveforms import LEADS
 from ecg_temporal.reporting import svg
 from ecg_temporal.reporting.examples import Example
-from ecg_temporal.reporting.figures import COSTS, best_by_depth, dash, family, pareto_front
+from ecg_temporal.reporting.style import COSTS, best_by_depth, dash, family, pareto_front
 from ecg_temporal.reporting.tables import LOWER_IS_BETTER, METRICS, SYNTHETIC, sentence
 from ecg_temporal.store import Description
 from ecg_temporal.training.settings import TrainSettings
@@ -32,9 +32,9 @@ SCRIPT = (Path(__file__).parent / "page.js").read_text(encoding="utf-8")
 
 @dataclass(frozen=True)
 class Shown:
-    """What the page shows of the model that the verdict calls enough."""
+    """What the page shows of the model that the verdict calls enough; `predicted` is predicted_of_each's."""
 
-    said: NDArray[np.float64]
+    predicted: NDArray[np.float64]
     examples: list[Example]
     signals: NDArray[np.int16]
     ecg_id: NDArray[np.int64]
@@ -44,7 +44,7 @@ def report_page(
     table: pd.DataFrame,
     results: Results,
     findings: Findings,
-    architectures: dict[str, ArchitectureSettings],
+    compared: dict[str, ArchitectureSettings],
     about: Description,
     counts: pd.DataFrame,
     rule: str,
@@ -61,7 +61,8 @@ def report_page(
         `tables.comparison`'s.
     results : Results
     findings : Findings
-    architectures : dict of str to ArchitectureSettings
+    compared : dict of str to ArchitectureSettings
+        All but the candidate.
     about : Description
     counts : DataFrame
         metrics/labels.csv: positive records by subclass and split.
@@ -71,7 +72,6 @@ def report_page(
         `signals` are the test fold's, int16 [records, leads, samples].
 
     """
-    compared = {name: each for name, each in architectures.items() if name != CANDIDATE}
     models = table[table["kind"] == "architecture"].set_index("name")
     score = models[VERDICT_METRIC]
     seeds = ", ".join(map(str, settings.seeds))
@@ -85,7 +85,7 @@ def report_page(
             "Which diagnoses gain or lose",
             _diagnoses(findings, results, bootstrap.reference, compared),
         ),
-        ("mistaken", "What is said of which diagnosis", _said(shown, about.classes, findings)),
+        ("mistaken", "Predicted where annotated", _predicted(shown, about.classes, findings)),
         ("calibration", "Calibration", _calibration(findings)),
         ("training", "Learning curves", _training(results, compared)),
         ("examples", "Right and wrong", _examples(shown, about.sampling_rate_hz)),
@@ -106,10 +106,11 @@ def report_page(
         '<a class="skip" href="#comparison">Skip to the comparison</a>'
         f"<header><h1>How much temporal modelling is enough?</h1>{warning}"
         f'<p class="verdict">{verdict}</p>'
-        f"<p>{escape(about.dataset)}, test fold; {len(compared)} architectures on one CNN trunk; seeds {seeds}; "
+        f"<p>{escape(about.dataset)}, test fold; {len(compared)} architectures on a CNN trunk of one design; seeds {seeds}; "
         f'{settings.epochs} epochs.</p><nav aria-label="Sections"><ul>{links}</ul></nav></header>'
-        f"<main>{body}</main><footer><p>Not a medical device. Every figure comes from <code>dvc repro</code> "
-        f"at the commit that holds this page.</p></footer><script>{SCRIPT}</script></body></html>\n"
+        f"<main>{body}</main><footer><p>Not a medical device. Written by the DVC stage <code>report</code>; dvc.lock of "
+        "the same commit or experiment has the checksums of all that went in.</p></footer>"
+        f"<script>{SCRIPT}</script></body></html>\n"
     )
 
 
@@ -179,8 +180,9 @@ def _cost(findings: Findings, score: pd.Series, compared: dict[str, Architecture
         front = pareto_front(spent, score[names])
         charts += f"<figure>{svg.scatter(marks, label, 'macro-AUPRC', front)}</figure>"
     return (
-        "<p>Nothing cheaper scores higher than what the dashed line joins. Point at a mark for its figures. Latency and "
-        "minutes are as they were measured, other work included.</p>"
+        "<p>Nothing cheaper scores higher than what the dashed line joins. Point at a mark for its figures. Minutes of "
+        "the training steps with whatever else the machine did; the shortest of 100 latencies; memory of a forward and "
+        "backward pass.</p>"
         f'{_legend(compared)}<div class="charts">{charts}</div>'
     )
 
@@ -243,13 +245,12 @@ def _diagnoses(
         if compared[reference].rnn == "none":
             return "<p>No recurrent architecture is compared.</p>"
         return f"<p>The best with recurrence, {escape(reference)}, is what the others are set against.</p>"
-    positives = results.per_class.drop_duplicates("subclass").set_index("subclass")["positives"]
     rows = findings.classes[findings.classes["architecture"] == findings.recurrent].set_index("subclass")
     marks: list[svg.Mark] = []
-    for name in positives.sort_values(ascending=False, kind="stable").index:
+    for name, count in positives(results.per_class).items():
         row = rows.loc[name]
         css = "lose" if row["high"] < 0 else "gain" if row["low"] > 0 else "even"
-        marks.append(_row(f"{name} ({positives[name]})", row, css))
+        marks.append(_row(f"{name} ({count})", row, css))
     chart = svg.forest(marks, "difference in average precision")
     return (
         f"<p>Average precision of {escape(findings.recurrent)}, the best with recurrence, minus that of "
@@ -258,12 +259,12 @@ def _diagnoses(
     )
 
 
-def _said(shown: Shown, classes: list[str], findings: Findings) -> str:
-    chart = svg.heat(shown.said, classes, classes, "said of records with")
+def _predicted(shown: Shown, classes: list[str], findings: Findings) -> str:
+    chart = svg.heat(shown.predicted, classes, classes, "predicted for records with")
     return (
-        f"<p>Of the test records that have the diagnosis of a row, how many are said to have that of a column, by "
-        f"the ensemble of {escape(findings.verdict.least)}. Records have several diagnoses, so that off the "
-        f'diagonal stand errors and company. The fuller the colour, the more.</p><figure class="one">{chart}</figure>'
+        "<p>Of the test records annotated with the diagnosis of a row, the share predicted to have that of a column, by "
+        f"the ensemble of {escape(findings.verdict.least)}. Records have several diagnoses: off the diagonal are errors "
+        f'and co-occurring diagnoses. Darker is more.</p><figure class="one">{chart}</figure>'
     )
 
 
@@ -274,7 +275,10 @@ def _calibration(findings: Findings) -> str:
     }
     keys = '<p class="legend"><span class="even">as trained</span><span class="gain">calibrated</span></p>'
     chart = svg.lines(series, "predicted probability", "share of positive records", diagonal=True)
-    return f'<p>{escape(findings.best)}, all classes pooled.</p>{keys}<figure class="one">{chart}</figure>'
+    return (
+        f"<p>{escape(findings.best)} on the test fold, classes and seeds pooled, as trained and after Platt scaling per "
+        f'class, fitted on the validation fold.</p>{keys}<figure class="one">{chart}</figure>'
+    )
 
 
 def _training(results: Results, compared: dict[str, ArchitectureSettings]) -> str:
@@ -294,14 +298,15 @@ def _examples(shown: Shown, rate: int) -> str:
     cards = ""
     for example in shown.examples:
         chart = svg.ecg(shown.signals[example.row][rows], SHOWN_LEADS, rate)
-        truth, said = (", ".join(_named(names)) or "nothing" for names in (example.truth, example.said))
+        truth, found = (", ".join(_named(names)) or "nothing" for names in (example.truth, example.predicted))
         css = "right" if example.right else "wrong"
         cards += (
             f'<figure class="{css}"><figcaption><strong>{css.capitalize()}</strong>, record '
-            f"{shown.ecg_id[example.row]}. Annotated: {escape(truth)}. Said: {escape(said)}; probability of "
+            f"{shown.ecg_id[example.row]}. Annotated: {escape(truth)}. Predicted: {escape(found)}; probability of "
             f"{escape(_named([example.about])[0])}: {example.probability:.0%}.</figcaption>{chart}</figure>"
         )
-    return f'<p>The surest decisions of their kind, each of another diagnosis.</p><div class="charts">{cards}</div>'
+    about = "<p>The most confident right and wrong decisions, two of each, about different diagnoses.</p>"
+    return f'{about}<div class="charts">{cards}</div>'
 
 
 def _data(counts: pd.DataFrame, about: Description) -> str:
@@ -323,8 +328,8 @@ def _methods(
 ) -> str:
     trained = sorted({name for each in findings.cost["training_hardware"] for name in each})
     beside = (
-        f" Beside the {len(about.classes)} subclasses a model learns {len(about.statements)} other SCP-ECG statements "
-        "of the training folds, whose outputs are then cut off."
+        f" Auxiliary targets beside the {len(about.classes)} subclasses: {len(about.statements)} other SCP-ECG "
+        "statements of the training folds; their outputs are cut off after training."
         if about.statements
         else ""
     )
@@ -334,18 +339,20 @@ def _methods(
     elif not about.synthetic:
         source = "export OWN_DIR=/data/clinic   # the records and their labels.csv\n"
     return (
-        "<ul><li>One residual CNN is shared by all; recurrent layers stand on its frames, or none. Then mean and "
-        "maximum over time, and a linear classifier.</li>"
+        "<ul><li>Each architecture has a residual CNN of the same design (a wider one where the table says so), "
+        "trained with it from scratch; recurrent layers over its frames, or none; mean and maximum over time, and a "
+        "linear classifier. Each has its own learning rate.</li>"
         f"<li>Trained on random pieces of {settings.crop_seconds:g} s with binary cross-entropy, AdamW and a one-cycle "
         f"schedule; a record's prediction is the mean over half-overlapping pieces.{beside}</li>"
-        f"<li>Rule {escape(rule)} was learned without the test fold, which takes no part in training, scaling, "
-        "thresholds, or the choice of recipe, learning rates and rule. Which architecture is called the best, and which "
-        "enough, is found on it.</li>"
+        f"<li>The test fold is no input of training, scaling or the fit of decision rules (here {escape(rule)}). The "
+        "recipe, learning rates and rule of the project's params.yaml were chosen on PTB-XL's fold 9. Which architecture "
+        "is called the best, and which enough, is found on the test fold.</li>"
         f"<li>Intervals: paired bootstrap over the test patients, {bootstrap.replicates:,} replicates, seeds averaged "
         "within a replicate; those of a figure are bias-corrected, those of a difference percentiles. They don't say how "
         "much another training would differ.</li>"
         f"<li>Trained on {escape('; '.join(trained))}.</li></ul>"
-        "<p>To reproduce it, check out the commit that holds this page, and run:</p>"
+        "<p>To reproduce it, with the params.yaml and dvc.lock that belong to this page (another processor gives slightly "
+        "other weights):</p>"
         f"<pre><code>make setup &amp;&amp; source .venv/bin/activate\n{source}dvc repro</code></pre>"
         "<p>All tables and intervals: comparison.md and tables/ beside this page. "
         f"Signals and labels of the test fold: SHA-256 <code>{about.sha256[:16]}…</code></p>"

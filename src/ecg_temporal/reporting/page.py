@@ -14,6 +14,7 @@ from ecg_temporal.reporting.tables import (
     SYNTHETIC,
     aligned,
     class_table,
+    difference,
     differences,
     figure_table,
     markdown,
@@ -29,8 +30,8 @@ RULE_METRICS = {
     "macro_f1": "macro-F1 ↑",
 }
 PAPER = (
-    " The paper's row is its abstract's; its layer sizes, loss, splits and thresholds are not known, so it "
-    "is no like-for-like comparison."
+    " The paper's row is its abstract's, which gives no layer sizes, loss, splits or thresholds: no "
+    "like-for-like comparison."
 )
 CALIBRATION = {"calibration_error": "calibration error ↓", "brier_score": "Brier score ↓"}
 
@@ -68,8 +69,10 @@ def comparison_page(
         "# How much temporal modelling is enough?",
         f"> **{SYNTHETIC}.**" if about.synthetic else "",
         sentence(findings.verdict, models[VERDICT_METRIC], compared)
-        + " The sentence is computed: of the architectures whose difference from the best in macro-AUPRC has "
-        "an interval that spans 0, the one with fewest recurrent layers, then directions, then parameters.",
+        + " The sentence is computed: of the best in macro-AUPRC and all whose 95% interval of the difference "
+        "from it spans 0, the one with fewest recurrent layers, then one direction before two, then fewest "
+        "parameters. An interval that spans 0 does not prove equality, and covers the choice of test "
+        "patients alone, not another training.",
         f"{about.dataset}, test fold: {records:,} records, {len(about.classes)} diagnostic subclasses. "
         f"Epochs: {settings.epochs}; seeds: {seeds} ({spread}). Decision rule: {rule}, learned on the "
         "validation fold.",
@@ -83,7 +86,7 @@ def comparison_page(
         f"## Which diagnoses gain or lose\n\n{findings.recurrent}, the best with recurrence, against "
         f"{bootstrap.reference}: average precision on the test fold, with 95% intervals of the difference, "
         "in bold where they leave out 0 (not corrected for their number). A class that no record of a "
-        "resample has is left out there; the last column says how often. The others: tables/classes.csv.\n\n"
+        "replicate has is left out there; the last column says how often. The others: tables/classes.csv.\n\n"
         + class_table(findings.classes, results.per_class, bootstrap.reference, findings.recurrent)
         if findings.recurrent
         else "",
@@ -101,7 +104,7 @@ def _other_readings(models: pd.DataFrame, findings: Findings) -> str:
     at_half = pd.DataFrame({name: models[f"{name}_at_half"] for name in THRESHOLDED})
     return "\n\n".join(
         [
-            "## The same, read otherwise",
+            "## Other summaries of the same models",
             "**Ensemble of the seeds**, whose logits are averaged:",
             figure_table(ensemble),
             "**Without the test records that have no label**, the same decisions, mean over seeds:",
@@ -122,11 +125,13 @@ def _rules(results: Results, names: list[str], rule: str) -> str:
     return "\n\n".join(
         [
             "## Decision rules",
-            "Every rule is learned on the validation fold (powerset takes the sets that there are from the "
-            f"training folds); the figures above are under **{rule}** "
-            "(`decision.rule` in params.yaml). Mean over architectures and seeds. On the validation fold, "
-            "cross-validated in five parts, which is what the choice may look at, the best by mean rank in "
-            f"the paper's three thresholded figures is **{' and '.join(first)}**:",
+            "Every rule is learned on the validation fold. half: probability of 0.5 or more, as trained; platt: "
+            "the same after Platt scaling, class by class; f1: a threshold per class that maximises its F1; "
+            "micro_f1: one threshold for all; +likeliest: where no class is left, the likeliest; powerset (label "
+            "powerset): the most probable of the label sets that the training folds have. The tables above are "
+            f"under **{rule}** (`decision.rule` in params.yaml). Mean over architectures and seeds. On the "
+            "validation fold alone, cross-validated in five parts, the best by mean rank in the three "
+            f"thresholded metrics is **{' and '.join(first)}**:",
             figure_table(validation, "rule", RULE_METRICS | {"rank": "mean rank of the first three ↓"}),
             "On the test fold, with the calibration of the probabilities that are given beside the decisions "
             "(classwise expected calibration error in 15 bins, and Brier score):",
@@ -164,10 +169,14 @@ def _time(findings: Findings, names: list[str], probes: ProbeSettings, rate: int
     order = findings.order.loc[names]
     rows = [["", "macro-AUPRC", "frames permuted", "difference"]]
     for name, row in order.iterrows():
-        change = f"{row['difference']:+.4f} [{row['low']:+.4f}, {row['high']:+.4f}]"
         sure = row["low"] > 0 or row["high"] < 0
         rows.append(
-            [str(name), f"{row['intact']:.4f}", f"{row['permuted']:.4f}", f"**{change}**" if sure else change]
+            [
+                str(name),
+                f"{row['intact']:.4f}",
+                f"{row['permuted']:.4f}",
+                difference(row.to_dict(), bold=sure),
+            ]
         )
     context = findings.context.loc[names]
     lengths = {column: f"{column:g} s" for column in context.columns}
@@ -177,7 +186,9 @@ def _time(findings: Findings, names: list[str], probes: ProbeSettings, rate: int
             "## What the models make of time",
             f"**Order.** One frame of the trunk sees {reach:.2f} s of signal. Here the frames of each piece "
             f"are put into random order before the recurrent layers ({probes.permutations} orders, averaged; "
-            "95% intervals of the paired bootstrap). Without recurrence nothing can change.",
+            "95% intervals of the paired bootstrap, in bold where they leave out 0, not corrected for the number "
+            "of architectures). Shuffled frames are unlike anything in training, so that a loss need not be due "
+            "to order alone. Without recurrence nothing can change.",
             aligned(rows, text_columns=1),
             "**Context.** macro-AUPRC of the same models on the middle of each record; at 10 s on all of it, "
             "the mean over its pieces:",
@@ -216,9 +227,10 @@ def _cost(findings: Findings, models: pd.DataFrame) -> str:
     return "\n\n".join(
         [
             "## What it costs",
-            f"Trained on {'; '.join(trained)}. Latency and multiply-accumulates of one record of ten "
-            f"seconds, in pieces, on {'; '.join(measured)}, and what one training step adds to the memory, "
-            "in fp32. Minutes and latency are as they were measured, other work included.",
+            f"Trained on {'; '.join(trained)}: minutes of the training steps, validation left out, mean over "
+            f"seeds, with whatever else the machine did. On {'; '.join(measured)}, in fp32: the shortest of 100 "
+            "latencies of one record of ten seconds, in pieces, and the memory of a forward and backward pass of "
+            "one batch, without the optimizer's state.",
             aligned(rows, text_columns=1),
         ]
     )

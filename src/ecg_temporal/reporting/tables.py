@@ -5,9 +5,10 @@ from typing import Any
 
 import pandas as pd
 
-from ecg_temporal.comparison.results import Results
+from ecg_temporal.comparison.results import Results, positives
 from ecg_temporal.comparison.verdict import Verdict, amount
 from ecg_temporal.models.settings import ArchitectureSettings
+from ecg_temporal.reporting.style import describe
 
 SYNTHETIC = "SYNTHETIC DATA: these figures say only that the code runs"
 METRICS = {
@@ -26,15 +27,6 @@ PAPER = {
     "subset_accuracy": 0.5723,
 }
 """Jafari & Jafari, arXiv:2601.18830, CNN + one BiLSTM, as its abstract gives them."""
-
-
-def describe(settings: ArchitectureSettings) -> str:
-    """Return what stands on the trunk in words, such as "2 × BiLSTM(128)"."""
-    if settings.rnn == "none":
-        return "no recurrence" + (f", trunk × {settings.widen:g}" if settings.widen != 1 else "")
-    spelling = {"bilstm": "BiLSTM", "bigru": "BiGRU", "lstm": "LSTM", "gru": "GRU"}
-    stack = " → ".join(f"{spelling[cell]}({settings.hidden})" for cell in settings.rnn.split("+"))
-    return stack if settings.layers == 1 else f"{settings.layers} × {stack}"
 
 
 def comparison(
@@ -102,26 +94,25 @@ def differences(table: pd.DataFrame, names: list[str], apart: str) -> str:
     for name in names:
         if (name, "micro_f1") in cells:
             found = [cells[name, metric] for metric in columns]
-            rows.append([name, *(_difference(row, row["p_holm"] < 0.05 and name != apart) for row in found)])
+            rows.append([name, *(difference(row, row["p_holm"] < 0.05 and name != apart) for row in found)])
     return aligned(rows, text_columns=1)
 
 
 def class_table(classes: pd.DataFrame, per_class: pd.DataFrame, against: str, other: str) -> str:
     """Return average precision by class of two architectures and their difference, commonest class first."""
     value = per_class.set_index(["architecture", "subclass"])["average_precision"]
-    positives = per_class.drop_duplicates("subclass").set_index("subclass")["positives"]
     found = classes[classes["architecture"] == other].set_index("subclass").to_dict("index")
-    rows = [["", "positives", against, other, "difference", "resamples without it"]]
-    for name in positives.sort_values(ascending=False, kind="stable").index:
+    rows = [["", "positives", against, other, "difference", "replicates without it"]]
+    for name, count in positives(per_class).items():
         row = found[name]
         sure = row["low"] > 0 or row["high"] < 0
         rows.append(
             [
                 str(name),
-                str(positives[name]),
+                str(count),
                 _number(value[against, name], None),
                 _number(value[other, name], None),
-                _difference(row, bold=sure),
+                difference(row, bold=sure),
                 f"{row['undefined']:.1%}" if row["undefined"] else "none",
             ]
         )
@@ -137,7 +128,10 @@ def sentence(verdict: Verdict, values: pd.Series, architectures: dict[str, Archi
     winner = f"{verdict.best} ({describe(architectures[verdict.best])})"
     least = architectures[verdict.least]
     layers, _ = amount(least)
-    what = "No recurrent layer is needed" if layers == 0 else f"{describe(least)} is enough"
+    if all(amount(each)[0] == 0 for each in architectures.values()):
+        what = "No recurrent layer is compared"
+    else:
+        what = "No recurrent layer is needed" if layers == 0 else f"{describe(least)} is enough"
     if verdict.least == verdict.best:
         less = any(amount(each) < amount(least) for each in architectures.values())
         worse = ", and all with less temporal modelling are measurably worse" if less else ""
@@ -178,7 +172,8 @@ def _cells(
     return rows
 
 
-def _difference(row: dict[Any, Any], bold: bool) -> str:
+def difference(row: dict[Any, Any], bold: bool) -> str:
+    """Return a row's difference with its interval [low, high]."""
     if pd.isna(row["difference"]):
         return "–"
     text = f"{row['difference']:+.4f} [{row['low']:+.4f}, {row['high']:+.4f}]"

@@ -1,0 +1,68 @@
+"""How architectures are told apart in words and pictures, what a line joins, and which costs are drawn."""
+
+import numpy as np
+import pandas as pd
+
+from ecg_temporal.comparison.verdict import amount
+from ecg_temporal.models.settings import ArchitectureSettings
+
+CELLS = {"lstm": "LSTM", "gru": "GRU", "bilstm": "BiLSTM", "bigru": "BiGRU"}
+# Okabe & Ito's palette, which stays apart for the colour-blind; one hue per kind of cell, marked as well.
+FAMILIES = {
+    "no recurrence": ("#666666", "s"),
+    "LSTM": ("#0072B2", "o"),
+    "GRU": ("#009E73", "^"),
+    "BiLSTM": ("#D55E00", "D"),
+    "BiGRU": ("#CC79A7", "v"),
+    "mixed": ("#E69F00", "P"),
+}
+DASHES = ("-", "--", ":", "-.")
+# Columns of Findings.cost: their label, and the unit that it is shown in.
+COSTS = {
+    "parameters": ("parameters, millions", 1e6),
+    "multiply_accumulates": ("multiply–accumulates, millions", 1e6),
+    "latency_ms": ("latency of one record, ms", 1),
+    "training_seconds": ("training of a seed, minutes", 60),
+    "training_step_bytes": ("memory of a training step, MB", 1e6),
+}
+
+
+def family(settings: ArchitectureSettings) -> str:
+    """Return which entry of FAMILIES an architecture belongs to."""
+    return "no recurrence" if settings.rnn == "none" else CELLS.get(settings.rnn, "mixed")
+
+
+def dash(settings: ArchitectureSettings) -> int:
+    """Return which of DASHES the line of an architecture has: that of its depth, 1 with a wider trunk."""
+    depth = max(0, amount(settings)[0] - 1)
+    return min(depth or int(settings.widen != 1), len(DASHES) - 1)
+
+
+def best_by_depth(architectures: dict[str, ArchitectureSettings], values: pd.Series) -> set[str]:
+    """Return the best of each kind of cell and depth; of those without recurrence, or mixed, none."""
+    best: dict[tuple[str, int], str] = {}
+    for name, settings in architectures.items():
+        key = family(settings), amount(settings)[0]
+        if settings.rnn != "none" and key[0] != "mixed" and values[name] > values.get(best.get(key), -np.inf):
+            best[key] = name
+    return set(best.values())
+
+
+def pareto_front(cost: pd.Series, scores: pd.Series) -> list[str]:
+    """Return the names that no other beats at the same cost or less, cheapest first."""
+    front: list[str] = []
+    order = pd.DataFrame({"cost": cost, "score": scores}).sort_values(
+        ["cost", "score"], ascending=[True, False]
+    )
+    for name, row in order.iterrows():
+        if not front or row["score"] > scores[front[-1]]:
+            front.append(str(name))
+    return front
+
+
+def describe(settings: ArchitectureSettings) -> str:
+    """Return the temporal part in words, such as "2 × BiLSTM(128)"."""
+    if settings.rnn == "none":
+        return "no recurrence" + (f", trunk × {settings.widen:g}" if settings.widen != 1 else "")
+    stack = " → ".join(f"{CELLS[cell]}({settings.hidden})" for cell in settings.rnn.split("+"))
+    return stack if settings.layers == 1 else f"{settings.layers} × {stack}"
