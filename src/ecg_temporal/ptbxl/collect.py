@@ -12,7 +12,6 @@ from tqdm import tqdm
 
 from ecg_temporal.ptbxl import raw
 from ecg_temporal.ptbxl.download import VERSION
-from ecg_temporal.ptbxl.settings import SAMPLING_RATE
 from ecg_temporal.ptbxl.waveforms import LEADS, RecordError, read_record
 
 
@@ -53,7 +52,9 @@ def collect(
             "download PTB-XL from PhysioNet"
         )
     table, statements = raw.read_table(tree / raw.TABLE), raw.read_statements(tree / raw.STATEMENTS)
-    return pack(tree, table, statements, folder, ("PTB-XL", VERSION, sources), on_bad_record, read_record)
+    return pack(
+        tree, table, statements, folder, raw.Origin("PTB-XL", VERSION, sources), on_bad_record, read_record
+    )
 
 
 def pack(
@@ -61,14 +62,13 @@ def pack(
     table: pd.DataFrame,
     statements: pd.DataFrame,
     folder: Path,
-    origin: tuple[str, str, dict[str, str]],
+    origin: raw.Origin,
     on_bad_record: Literal["fail", "skip"],
     read: Callable[[Path], NDArray[np.int16]],
 ) -> raw.Manifest:
     """Read the records that `table` names in filename_lr, and write them and both tables into `folder`.
 
-    `origin` is dataset, version and sources of the manifest; `read` returns int16 microvolts [12, 1000] or
-    raises RecordError. The rest is as in `collect`.
+    `read` returns int16 microvolts [12, 1000] or raises RecordError. The rest is as in `collect`.
     """
     paths = _record_paths(tree, table)
     signals = raw.create_signals(folder, len(table))
@@ -93,24 +93,9 @@ def pack(
         )
     if problems:
         signals = raw.shorten_signals(folder, good)
-    table.drop(index=list(problems)).to_csv(folder / raw.TABLE)
-    statements.to_csv(folder / raw.STATEMENTS)
-    dataset, version, sources = origin
-    manifest = raw.Manifest(
-        dataset=dataset,
-        version=version,
-        synthetic=False,
-        records=good,
-        sampling_rate_hz=SAMPLING_RATE,
-        leads=list(LEADS),
-        unit="uV",
-        sha256=raw.digest(signals),
-        sources=sources,
-        skipped={str(ecg_id): str(error).replace(f"{tree}/", "") for ecg_id, error in problems.items()},
-        flat_leads=flat_leads,
-    )
-    raw.write_manifest(folder, manifest)
-    np.memmap.flush(signals)  # type: ignore[arg-type]  # open_memmap's array is a memmap
+    skipped = {str(ecg_id): str(error).replace(f"{tree}/", "") for ecg_id, error in problems.items()}
+    kept = table.drop(index=list(problems))
+    manifest = raw.write_raw(folder, signals, kept, statements, origin, skipped, flat_leads)
     if problems:
         print(f"Skipped: {_summary(problems, len(table))}.")
     return manifest

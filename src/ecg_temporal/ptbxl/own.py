@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from ecg_temporal.ptbxl import raw
 from ecg_temporal.ptbxl.collect import pack
-from ecg_temporal.ptbxl.labels import FOLDS as SPLITS
+from ecg_temporal.ptbxl.labels import FOLDS
 from ecg_temporal.ptbxl.waveforms import SAMPLES, SECONDS, RecordError, read_record
 
 TABLE = "labels.csv"
 COLUMNS = ("record", "labels", "patient", "fold", "sex", "age")
-FOLDS = 10
+N_FOLDS = 10
 
 
 def collect_own(tree: Path, folder: Path, on_bad_record: Literal["fail", "skip"]) -> raw.Manifest:
@@ -54,12 +54,12 @@ def collect_own(tree: Path, folder: Path, on_bad_record: Literal["fail", "skip"]
             f"{path}: record {empty[0]!r} has no patient; fill them all in, or leave the column out"
         )
     if "fold" not in found:
-        if patients.nunique() < FOLDS:
+        if patients.nunique() < N_FOLDS:
             raise ValueError(
-                f"{path} has {patients.nunique()} patients; {FOLDS} are the least, one for each fold"
+                f"{path} has {patients.nunique()} patients; {N_FOLDS} are the least, one for each fold"
             )
         found["fold"] = deal(labels, patients.tolist())
-    folds = _numbers(path, found, "fold", lambda fold: fold.isin(range(1, FOLDS + 1)), f"1 to {FOLDS}")
+    folds = _numbers(path, found, "fold", lambda fold: fold.isin(range(1, N_FOLDS + 1)), f"1 to {N_FOLDS}")
     if empty := found["record"][folds.isna()].tolist():
         raise ValueError(
             f"{path}: record {empty[0]!r} has no fold; fill them all in, or leave the column out"
@@ -81,7 +81,7 @@ def collect_own(tree: Path, folder: Path, on_bad_record: Literal["fail", "skip"]
         index=pd.Index(names, name=""),
     )
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-    origin = ("own records", sha256[:12], {TABLE: f"SHA-256 {sha256}"})
+    origin = raw.Origin("own records", sha256[:12], {TABLE: f"SHA-256 {sha256}"})
     return pack(tree, table, statements, folder, origin, on_bad_record, _first_ten_seconds)
 
 
@@ -97,7 +97,7 @@ def deal(labels: list[list[str]], patients: list[str]) -> NDArray[np.int64]:
         here = min(((count[name], name) for name in of_one), default=(len(labels) + 1, ""))
         rarest[patient] = min(here, rarest.get(patient, here))
     order = sorted(rarest, key=lambda p: (rarest[p], hashlib.sha256(p.encode()).hexdigest()))
-    fold = {patient: k % FOLDS + 1 for k, patient in enumerate(order)}
+    fold = {patient: k % N_FOLDS + 1 for k, patient in enumerate(order)}
     return np.array([fold[patient] for patient in patients])
 
 
@@ -131,8 +131,8 @@ def _read_labels(path: Path) -> pd.DataFrame:
 
 def _refuse_splits(path: Path, patients: pd.Series, folds: pd.Series) -> None:
     """Refuse a split without a record, and a patient in two."""
-    split = folds.map({fold: name for name, of_split in SPLITS.items() for fold in of_split})
-    for name, of_split in SPLITS.items():
+    split = folds.map({fold: name for name, of_split in FOLDS.items() for fold in of_split})
+    for name, of_split in FOLDS.items():
         if not (split == name).any():
             raise ValueError(
                 f"{path}: no record is in fold {' or '.join(map(str, of_split))}, the {name} split"

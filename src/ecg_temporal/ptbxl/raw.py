@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ecg_temporal.ptbxl.settings import SAMPLING_RATE
 from ecg_temporal.ptbxl.waveforms import LEADS, SAMPLES
 
 TABLE = "ptbxl_database.csv"
@@ -41,6 +42,16 @@ class Manifest:
     sources: dict[str, str]
     skipped: dict[str, str]
     flat_leads: dict[str, list[str]]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a raw dataset came from: its name and version, and the source of each of its parts."""
+
+    dataset: str
+    version: str
+    sources: dict[str, str]
+    synthetic: bool = False
 
 
 @dataclass(frozen=True)
@@ -94,7 +105,7 @@ def leaves_folder(name: str) -> bool:
 
 
 def create_signals(folder: Path, records: int) -> NDArray[np.int16]:
-    """Create `folder`/signals.npy, int16 [records, 12, 1000], to be filled and flushed by the caller."""
+    """Create `folder`/signals.npy, int16 [records, 12, 1000], to be filled and given to `write_raw`."""
     shape = (records, len(LEADS), SAMPLES)
     path = folder / "signals.npy"
     signals = np.lib.format.open_memmap(path, mode="w+", dtype=np.int16, shape=shape)
@@ -109,26 +120,48 @@ def shorten_signals(folder: Path, records: int) -> NDArray[np.int16]:
     """Keep the first records of `folder`/signals.npy alone."""
     path = folder / "signals.npy"
     whole = path.rename(folder / "whole.npy")
-    signals = create_signals(folder, records)
-    every = np.load(whole, mmap_mode="r")
-    for start in range(0, records, 1024):
-        stop = min(start + 1024, records)
-        signals[start:stop] = every[start:stop]
+    np.save(path, np.load(whole, mmap_mode="r")[:records])
     whole.unlink()
+    signals: NDArray[np.int16] = np.load(path, mmap_mode="r+")
     return signals
 
 
 def digest(signals: NDArray[np.int16]) -> str:
     """Return the SHA-256 of the samples' bytes in little-endian C order."""
-    sha = hashlib.sha256()
-    for start in range(0, len(signals), 1024):
-        sha.update(np.ascontiguousarray(signals[start : start + 1024], dtype="<i2").data)
-    return sha.hexdigest()
+    return hashlib.sha256(np.ascontiguousarray(signals, dtype="<i2").data).hexdigest()
 
 
-def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Write `folder`/manifest.json."""
+def write_raw(
+    folder: Path,
+    signals: NDArray[np.int16],
+    table: pd.DataFrame,
+    statements: pd.DataFrame,
+    origin: Origin,
+    skipped: dict[str, str],
+    flat_leads: dict[str, list[str]],
+) -> Manifest:
+    """Write the tables and the manifest beside `signals`, which are those of `create_signals`.
+
+    `skipped` and `flat_leads` are the manifest's.
+    """
+    table.to_csv(folder / TABLE)
+    statements.to_csv(folder / STATEMENTS)
+    manifest = Manifest(
+        dataset=origin.dataset,
+        version=origin.version,
+        synthetic=origin.synthetic,
+        records=len(signals),
+        sampling_rate_hz=SAMPLING_RATE,
+        leads=list(LEADS),
+        unit="uV",
+        sha256=digest(signals),
+        sources=origin.sources,
+        skipped=skipped,
+        flat_leads=flat_leads,
+    )
     (folder / "manifest.json").write_text(json.dumps(asdict(manifest), indent=2) + "\n", encoding="utf-8")
+    np.memmap.flush(signals)  # type: ignore[arg-type]  # create_signals' array is a memmap
+    return manifest
 
 
 def read_raw(folder: Path) -> RawDataset:

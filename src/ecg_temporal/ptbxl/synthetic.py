@@ -176,25 +176,9 @@ def write(folder: Path, settings: SyntheticSettings) -> None:
     signals, table = generate(settings)
     out = raw.create_signals(folder, len(signals))
     out[...] = signals
-    np.memmap.flush(out)  # type: ignore[arg-type]  # open_memmap's array is a memmap
-    table.to_csv(folder / raw.TABLE)
-    statements().to_csv(folder / raw.STATEMENTS)
-    raw.write_manifest(
-        folder,
-        raw.Manifest(
-            dataset="synthetic stand-in for PTB-XL",
-            version=f"seed {settings.seed}",
-            synthetic=True,
-            records=len(signals),
-            sampling_rate_hz=SAMPLING_RATE,
-            leads=list(LEADS),
-            unit="uV",
-            sha256=raw.digest(signals),
-            sources={"all files": "ecg_temporal.ptbxl.synthetic"},
-            skipped={},
-            flat_leads={},
-        ),
-    )
+    sources = {"all files": "ecg_temporal.ptbxl.synthetic"}
+    origin = raw.Origin("synthetic stand-in for PTB-XL", f"seed {settings.seed}", sources, synthetic=True)
+    raw.write_raw(folder, out, table, statements(), origin, {}, {})
 
 
 def statements() -> pd.DataFrame:
