@@ -16,6 +16,7 @@ from conftest import TRAINING
 from ecg_temporal.comparison import bootstrap
 from ecg_temporal.comparison.bootstrap import class_differences, draw, intervals, resample
 from ecg_temporal.comparison.findings import find
+from ecg_temporal.comparison.recipe import Recipe
 from ecg_temporal.comparison.results import read_csv, read_probes, read_results
 from ecg_temporal.comparison.settings import BootstrapSettings
 from ecg_temporal.comparison.trivial import trivial_lines
@@ -50,6 +51,7 @@ PATIENTS = np.arange(300) // 2
 BOOTSTRAP = BootstrapSettings(replicates=200, seed=0, reference="cnn")
 SETTINGS = TRAINING.model_copy(update={"epochs": 2, "seeds": SEEDS})
 PROBES = ProbeSettings(permutations=2, seconds=[1, 2.5, 5], seed=0)
+RECIPE = Recipe(ARCHITECTURES, "half", SETTINGS, BOOTSTRAP, PROBES)
 COST = {
     "training_step_bytes": 10_000_000,
     "latency_ms": 2.5,
@@ -100,9 +102,7 @@ def case(tmp_path_factory):
     del found["removed"]
     results = read_results(folder / "metrics", list(ARCHITECTURES), epochs=2)
     probes = read_probes(folder / "probes", list(ARCHITECTURES))
-    findings = find(
-        ARCHITECTURES, CLASSES, labels, PATIENTS, found, probes, results, "half", BOOTSTRAP, PROBES
-    )
+    findings = find(RECIPE, CLASSES, labels, PATIENTS, found, probes, results)
     return folder, labels, results, findings
 
 
@@ -204,9 +204,10 @@ def test_a_report_of_one_architecture_says_nothing_that_is_not_so(case, splits, 
     predictions = {name: read_predictions(folder / f"{name}.npz") for name in few}
     probes = read_probes(folder / "probes", list(few))
     reference = BOOTSTRAP.model_copy(update={"reference": names[0]})
-    found = find(few, CLASSES, labels, PATIENTS, predictions, probes, results, "half", reference, PROBES)
+    alone = replace(RECIPE, architectures=few, bootstrap=reference)
+    found = find(alone, CLASSES, labels, PATIENTS, predictions, probes, results)
     assert found.recurrent is None
-    page = unescape(page_of(labels, results, found, splits, reference, few))
+    page = unescape(page_of(labels, results, found, splits, alone))
     assert "with less temporal modelling" not in page and "starts at" not in page
     none, itself = "No recurrent architecture is compared.", "The best with recurrence, cnn_"
     assert (none in page) == (names == ["cnn"]) and (itself in page) == (names != ["cnn"])
@@ -256,11 +257,10 @@ def test_a_recurrent_reference_is_not_set_against_itself(case, splits):
     predictions = {name: read_predictions(folder / f"{name}.npz") for name in ARCHITECTURES}
     probes = read_probes(folder / "probes", list(ARCHITECTURES))
     reference = BOOTSTRAP.model_copy(update={"reference": "cnn_mixed"})
-    found = find(
-        ARCHITECTURES, CLASSES, labels, PATIENTS, predictions, probes, results, "half", reference, PROBES
-    )
+    against = replace(RECIPE, bootstrap=reference)
+    found = find(against, CLASSES, labels, PATIENTS, predictions, probes, results)
     assert found.recurrent is None
-    page = page_of(labels, results, found, splits, reference)
+    page = page_of(labels, results, found, splits, against)
     assert "The best with recurrence, cnn_mixed, is what the others are set against." in page
 
 
@@ -283,35 +283,21 @@ def test_the_paper_is_drawn_beside_ptb_xl_alone(case):
 def test_every_figure_draws_and_synthetic_data_says_so(case, splits, tmp_path):
     _, labels, results, findings = case
     table = comparison(results, ARCHITECTURES, trivial_lines(CLASSES, labels["test"]), True)
-    models = table.set_index("name")
-    scores, spread = models["macro_auprc"], models["macro_auprc_std"]
-    drawn = (
-        figures.differences(findings.from_reference, ARCHITECTURES, "cnn", SYNTHETIC),
-        figures.score_against_size(table, ARCHITECTURES, SYNTHETIC),
-        figures.depth(findings.intervals, ARCHITECTURES, spread, SYNTHETIC),
-        figures.time_probes(findings.order, findings.context, ARCHITECTURES, SYNTHETIC),
-        figures.class_forest(findings.classes, results.per_class, "cnn_mixed", "cnn", SYNTHETIC),
-        figures.class_heat_map(results.per_class, list(ARCHITECTURES), SYNTHETIC),
-        figures.reliability(findings.reliability, "cnn_mixed", SYNTHETIC),
-        # The paper's figure is among the scores, has no cost, and may be the best.
-        figures.pareto(findings.cost, pd.concat([scores, pd.Series({"paper": 2})]), ARCHITECTURES, SYNTHETIC),
-        figures.learning_curves(results.history, ARCHITECTURES, SYNTHETIC),
-    )
-    for figure in drawn:
+    # The paper's figure is among the scores, has no cost, and may be the best.
+    better = table.assign(macro_auprc=table["macro_auprc"].where(table["kind"] != "paper", 2))
+    drawn = figures.draw_all(RECIPE, better, results, findings, SYNTHETIC)
+    assert len(drawn) == 9
+    for figure in drawn.values():
         assert SYNTHETIC in figure.get_suptitle()
         figure.savefig(tmp_path / "f.png")
         assert (tmp_path / "f.png").stat().st_size > 5000
     page = comparison_page(
+        RECIPE,
         table,
         results,
         findings,
-        ARCHITECTURES,
         splits["test"].description,
         300,
-        "half",
-        SETTINGS,
-        BOOTSTRAP,
-        PROBES,
         ["figures/a.png"],
         {"7": "r7.dat: no such file"},
         {"9": ["V3"]},
@@ -360,25 +346,16 @@ def rows_of(page, head):
     return {first.strip("*"): rest for first, *rest in cells}
 
 
-def page_of(labels, results, findings, splits, bootstrap=BOOTSTRAP, architectures=ARCHITECTURES):
+def page_of(labels, results, findings, splits, recipe=RECIPE):
     truth = labels["test"]
-    table = comparison(results, architectures, trivial_lines(CLASSES, truth), True)
+    table = comparison(results, recipe.architectures, trivial_lines(CLASSES, truth), True)
     decisions = np.roll(truth, 1, axis=0).astype(bool)
     examples = choose_examples(truth, decisions, 0.5 + 0.4 * decisions, CLASSES)
     signals = np.resize(splits["test"].signals, (300, 12, 1000))
-    return report_page(
-        table,
-        results,
-        findings,
-        {name: each for name, each in architectures.items() if name != "model"},
-        replace(splits["test"].description, classes=CLASSES),
-        pd.DataFrame({"subclass": CLASSES, "all": [10, 20, 3]}),
-        "half",
-        SETTINGS,
-        bootstrap,
-        PROBES,
-        Shown(predicted_of_each(truth, decisions), examples, signals, np.arange(300)),
-    )
+    about = replace(splits["test"].description, classes=CLASSES)
+    counts = pd.DataFrame({"subclass": CLASSES, "all": [10, 20, 3]})
+    shown = Shown(predicted_of_each(truth, decisions), examples, signals, np.arange(300))
+    return report_page(recipe, table, results, findings, about, counts, shown)
 
 
 @pytest.fixture(scope="module")

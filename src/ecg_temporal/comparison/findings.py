@@ -15,21 +15,18 @@ from ecg_temporal.comparison.bootstrap import (
     order_effect,
     resample,
 )
+from ecg_temporal.comparison.recipe import CANDIDATE, Recipe
 from ecg_temporal.comparison.results import Probes, Results
-from ecg_temporal.comparison.settings import BootstrapSettings
 from ecg_temporal.comparison.verdict import Verdict, best, verdict
 from ecg_temporal.evaluation.calibration import reliability_curve, sigmoid
 from ecg_temporal.evaluation.decisions import DecisionRule
 from ecg_temporal.evaluation.metrics import average_precision, nanmean
 from ecg_temporal.evaluation.predictions import SPLITS, Predictions
 from ecg_temporal.evaluation.summary import HEADLINE, Labels, figures, fit_rules, probabilities
-from ecg_temporal.models.settings import ArchitectureSettings
-from ecg_temporal.probing.settings import ProbeSettings
 
 Curve = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]
 
 VERDICT_METRIC = "macro_auprc"
-CANDIDATE = "model"
 
 
 @dataclass(frozen=True)
@@ -81,22 +78,19 @@ class Findings:
 
 
 def find(
-    architectures: dict[str, ArchitectureSettings],
+    recipe: Recipe,
     classes: list[str],
     labels: Labels,
     patients: NDArray[np.generic],
     predictions: dict[str, Predictions],
     probes: Probes,
     results: Results,
-    rule: str,
-    bootstrap: BootstrapSettings,
-    probe_settings: ProbeSettings,
 ) -> Findings:
-    """Return what the comparison of `architectures`, the candidate among them, found.
+    """Return what the comparison found.
 
     Parameters
     ----------
-    architectures : dict of str to ArchitectureSettings
+    recipe : Recipe
     classes : list of str
     labels : dict of str to uint8 array [records, classes]
         Of every split, all records.
@@ -104,15 +98,11 @@ def find(
         Whose each test record is.
     predictions, probes, results
         Of every architecture.
-    rule : str
-        The headline decision rule.
-    bootstrap : BootstrapSettings
-    probe_settings : ProbeSettings
 
     """
-    truth = labels["test"]
+    truth, bootstrap, compared = labels["test"], recipe.bootstrap, recipe.compared
     draws = draw(patients, bootstrap.replicates, bootstrap.seed)
-    rules = {name: fit_rules(labels, p, rule) for name, p in predictions.items()}
+    rules = {name: fit_rules(labels, p, recipe.rule) for name, p in predictions.items()}
     decisions = {
         name: np.stack([r.decide(x) for r, x in zip(rules[name], p.logits["test"], strict=True)])
         for name, p in predictions.items()
@@ -120,7 +110,6 @@ def find(
     samples = {
         name: resample(truth, p.logits["test"], decisions[name], draws) for name, p in predictions.items()
     }
-    compared = {name: settings for name, settings in architectures.items() if name != CANDIDATE}
     score = pd.Series({name: samples[name].value[VERDICT_METRIC] for name in compared})
     winner = best(score)
     recurrent = [name for name, settings in compared.items() if settings.rnn != "none"]
@@ -139,7 +128,7 @@ def find(
         labelled=_labelled(truth, has_label, predictions, decisions),
         order=_order(truth, samples, probes, draws),
         order_classes=_order_classes(truth, samples, probes, classes),
-        context=_context(truth, samples, probes, probe_settings.seconds),
+        context=_context(truth, samples, probes, recipe.probes.seconds),
         gaps=_gaps(results),
         cost=pd.DataFrame.from_dict(probes.cost, orient="index").join(results.headline["parameters"]),
         reliability=_reliability(truth, predictions[winner], fit_rules(labels, predictions[winner], "platt")),

@@ -1,4 +1,4 @@
-"""The comparison as pictures. Every function draws one figure and returns it; the caller saves it."""
+"""The comparison as pictures: `draw_all` returns every one by its file's name, for the caller to save."""
 
 from typing import Any
 
@@ -9,7 +9,9 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from matplotlib.transforms import Bbox
 
-from ecg_temporal.comparison.results import positives
+from ecg_temporal.comparison.findings import VERDICT_METRIC, Findings
+from ecg_temporal.comparison.recipe import Recipe
+from ecg_temporal.comparison.results import Results, positives
 from ecg_temporal.comparison.verdict import amount
 from ecg_temporal.models.settings import ArchitectureSettings
 from ecg_temporal.reporting.style import COSTS, DASHES, FAMILIES, best_by_depth, dash, family, pareto_front
@@ -25,6 +27,28 @@ STYLE: Any = {
     "axes.axisbelow": True,
     "figure.dpi": 120,
 }
+
+
+def draw_all(
+    recipe: Recipe, table: pd.DataFrame, results: Results, findings: Findings, note: str
+) -> dict[str, Figure]:
+    """Return the figures by name; `table` is `tables.comparison`'s, `note` is written below each title."""
+    compared, reference, per_class = recipe.compared, recipe.bootstrap.reference, results.per_class
+    models = table.set_index("name")
+    score, spread = models[VERDICT_METRIC], models[f"{VERDICT_METRIC}_std"]
+    drawn = {
+        "score_against_size": score_against_size(table, compared, note),
+        "depth": depth(findings.intervals, compared, spread, note),
+        "differences": differences(findings.from_reference, compared, reference, note),
+        "time": time_probes(findings.order, findings.context, compared, note),
+        "average_precision_by_class": class_heat_map(per_class, list(compared), note),
+        "calibration": reliability(findings.reliability, findings.best, note),
+        "cost": pareto(findings.cost, score, compared, note),
+        "learning_curves": learning_curves(results.history, compared, note),
+    }
+    if findings.recurrent is not None:
+        drawn["diagnoses"] = class_forest(findings.classes, per_class, findings.recurrent, reference, note)
+    return drawn
 
 
 def score_against_size(

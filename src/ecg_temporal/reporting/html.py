@@ -10,8 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ecg_temporal.comparison.findings import VERDICT_METRIC, Findings
+from ecg_temporal.comparison.recipe import Recipe
 from ecg_temporal.comparison.results import Results, positives
-from ecg_temporal.comparison.settings import BootstrapSettings
 from ecg_temporal.comparison.verdict import amount
 from ecg_temporal.models.settings import ArchitectureSettings
 from ecg_temporal.probing.settings import ProbeSettings
@@ -22,7 +22,6 @@ from ecg_temporal.reporting.examples import Example
 from ecg_temporal.reporting.style import COSTS, best_by_depth, dash, family, pareto_front
 from ecg_temporal.reporting.tables import LOWER_IS_BETTER, METRICS, SYNTHETIC, sentence
 from ecg_temporal.store import Description
-from ecg_temporal.training.settings import TrainSettings
 
 SHOWN_LEADS = ("II", "V1", "V5")
 DASHES = "<p>Dashed: two recurrent layers, or a wider trunk. Dotted: three. Both in turn: more.</p>"
@@ -41,56 +40,51 @@ class Shown:
 
 
 def report_page(
+    recipe: Recipe,
     table: pd.DataFrame,
     results: Results,
     findings: Findings,
-    compared: dict[str, ArchitectureSettings],
     about: Description,
     counts: pd.DataFrame,
-    rule: str,
-    settings: TrainSettings,
-    bootstrap: BootstrapSettings,
-    probes: ProbeSettings,
     shown: Shown,
 ) -> str:
     """Return the page.
 
     Parameters
     ----------
+    recipe : Recipe
     table : DataFrame
         `tables.comparison`'s.
     results : Results
     findings : Findings
-    compared : dict of str to ArchitectureSettings
-        All but the candidate.
     about : Description
+        Of the test fold.
     counts : DataFrame
         metrics/labels.csv: positive records by subclass and split.
-    rule, settings, bootstrap, probes
-        Of params.yaml.
     shown : Shown
         `signals` are the test fold's, int16 [records, leads, samples].
 
     """
+    compared, reference = recipe.compared, recipe.bootstrap.reference
     models = table[table["kind"] == "architecture"].set_index("name")
     score = models[VERDICT_METRIC]
-    seeds = ", ".join(map(str, settings.seeds))
+    seeds = ", ".join(map(str, recipe.train.seeds))
     sections = [
-        ("comparison", "The comparison", _comparison(table, findings, rule)),
+        ("comparison", "The comparison", _comparison(table, findings, recipe.rule)),
         ("cost", "What a point of score costs", _cost(findings, score, compared)),
         ("depth", "Depth and direction", _depth(findings, compared)),
-        ("time", "Order and context", _time(findings, compared, probes, about.sampling_rate_hz)),
+        ("time", "Order and context", _time(findings, compared, recipe.probes, about.sampling_rate_hz)),
         (
             "diagnoses",
             "Which diagnoses gain or lose",
-            _diagnoses(findings, results, bootstrap.reference, compared),
+            _diagnoses(findings, results, reference, compared),
         ),
         ("mistaken", "Predicted where annotated", _predicted(shown, about.classes, findings)),
         ("calibration", "Calibration", _calibration(findings)),
         ("training", "Learning curves", _training(results, compared)),
         ("examples", "Right and wrong", _examples(shown, about.sampling_rate_hz)),
         ("data", "The data", _data(counts, about)),
-        ("methods", "How it was made", _methods(findings, about, rule, settings, bootstrap)),
+        ("methods", "How it was made", _methods(findings, about, recipe)),
     ]
     links = "".join(f'<li><a href="#{key}">{escape(title)}</a></li>' for key, title, _ in sections)
     body = "".join(
@@ -107,7 +101,7 @@ def report_page(
         f"<header><h1>How much temporal modelling is enough?</h1>{warning}"
         f'<p class="verdict">{verdict}</p>'
         f"<p>{escape(about.dataset)}, test fold; {len(compared)} architectures on a CNN trunk of one design; seeds {seeds}; "
-        f'{settings.epochs} epochs.</p><nav aria-label="Sections"><ul>{links}</ul></nav></header>'
+        f'{recipe.train.epochs} epochs.</p><nav aria-label="Sections"><ul>{links}</ul></nav></header>'
         f"<main>{body}</main><footer><p>Not a medical device. Written by the DVC stage <code>report</code>; dvc.lock of "
         "the same commit or experiment has the checksums of all that went in.</p></footer>"
         f"<script>{SCRIPT}</script></body></html>\n"
@@ -323,9 +317,7 @@ def _data(counts: pd.DataFrame, about: Description) -> str:
     )
 
 
-def _methods(
-    findings: Findings, about: Description, rule: str, settings: TrainSettings, bootstrap: BootstrapSettings
-) -> str:
+def _methods(findings: Findings, about: Description, recipe: Recipe) -> str:
     trained = sorted({name for each in findings.cost["training_hardware"] for name in each})
     beside = (
         f" Auxiliary targets beside the {len(about.classes)} subclasses: {len(about.statements)} other SCP-ECG "
@@ -342,12 +334,12 @@ def _methods(
         "<ul><li>Each architecture has a residual CNN of the same design (a wider one where the table says so), "
         "trained with it from scratch; recurrent layers over its frames, or none; mean and maximum over time, and a "
         "linear classifier. Each has its own learning rate.</li>"
-        f"<li>Trained on random pieces of {settings.crop_seconds:g} s with binary cross-entropy, AdamW and a one-cycle "
+        f"<li>Trained on random pieces of {recipe.train.crop_seconds:g} s with binary cross-entropy, AdamW and a one-cycle "
         f"schedule; a record's prediction is the mean over half-overlapping pieces.{beside}</li>"
-        f"<li>The test fold is no input of training, scaling or the fit of decision rules (here {escape(rule)}). The "
+        f"<li>The test fold is no input of training, scaling or the fit of decision rules (here {escape(recipe.rule)}). The "
         "recipe, learning rates and rule of the project's params.yaml were chosen on PTB-XL's fold 9. Which architecture "
         "is called the best, and which enough, is found on the test fold.</li>"
-        f"<li>Intervals: paired bootstrap over the test patients, {bootstrap.replicates:,} replicates, seeds averaged "
+        f"<li>Intervals: paired bootstrap over the test patients, {recipe.bootstrap.replicates:,} replicates, seeds averaged "
         "within a replicate; those of a figure are bias-corrected, those of a difference percentiles. They don't say how "
         "much another training would differ.</li>"
         f"<li>Trained on {escape('; '.join(trained))}.</li></ul>"

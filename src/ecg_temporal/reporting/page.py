@@ -2,11 +2,11 @@
 
 import pandas as pd
 
-from ecg_temporal.comparison.findings import CANDIDATE, VERDICT_METRIC, Findings
+from ecg_temporal.comparison.findings import VERDICT_METRIC, Findings
+from ecg_temporal.comparison.recipe import CANDIDATE, Recipe
 from ecg_temporal.comparison.results import Results
 from ecg_temporal.comparison.settings import BootstrapSettings
 from ecg_temporal.evaluation.summary import THRESHOLDED
-from ecg_temporal.models.settings import ArchitectureSettings
 from ecg_temporal.probing.settings import ProbeSettings
 from ecg_temporal.reporting.tables import (
     LOWER_IS_BETTER,
@@ -21,7 +21,6 @@ from ecg_temporal.reporting.tables import (
     sentence,
 )
 from ecg_temporal.store import Description
-from ecg_temporal.training.settings import TrainSettings
 
 RULE_METRICS = {
     "micro_f1": "micro-F1 ↑",
@@ -37,57 +36,52 @@ CALIBRATION = {"calibration_error": "calibration error ↓", "brier_score": "Bri
 
 
 def comparison_page(
+    recipe: Recipe,
     table: pd.DataFrame,
     results: Results,
     findings: Findings,
-    architectures: dict[str, ArchitectureSettings],
     about: Description,
     records: int,
-    rule: str,
-    settings: TrainSettings,
-    bootstrap: BootstrapSettings,
-    probes: ProbeSettings,
     figures: list[str],
     skipped: dict[str, str],
     flat_leads: dict[str, list[str]],
 ) -> str:
     """Return the page in Markdown.
 
-    `table` is `tables.comparison`'s, `figures` are paths relative to the page, `skipped` and `flat_leads`
+    `table` is `tables.comparison`'s, `about` and `records` are of the test fold, `figures` are paths relative to the page, `skipped` and `flat_leads`
     those of the raw dataset's manifest.
     """
-    seeds = ", ".join(map(str, settings.seeds))
+    seeds = ", ".join(map(str, recipe.train.seeds))
     spread = (
         "mean ± standard deviation over seeds"
-        if len(settings.seeds) > 1
+        if len(recipe.train.seeds) > 1
         else "one seed, so the spread between seeds is not known"
     )
-    names = list(architectures)
-    compared = {name: each for name, each in architectures.items() if name != CANDIDATE}
+    names, reference = list(recipe.architectures), recipe.bootstrap.reference
     models = table[table["kind"] == "architecture"].set_index("name")
     parts = [
         "# How much temporal modelling is enough?",
         f"> **{SYNTHETIC}.**" if about.synthetic else "",
-        sentence(findings.verdict, models[VERDICT_METRIC], compared)
+        sentence(findings.verdict, models[VERDICT_METRIC], recipe.compared)
         + " The sentence is computed: of the best in macro-AUPRC and all whose 95% interval of the difference "
         "from it spans 0, the one with fewest recurrent layers, then one direction before two, then fewest "
         "parameters. An interval that spans 0 does not prove equality, and covers the choice of test "
         "patients alone, not another training.",
         f"{about.dataset}, test fold: {records:,} records, {len(about.classes)} diagnostic subclasses. "
-        f"Epochs: {settings.epochs}; seeds: {seeds} ({spread}). Decision rule: {rule}, learned on the "
+        f"Epochs: {recipe.train.epochs}; seeds: {seeds} ({spread}). Decision rule: {recipe.rule}, learned on the "
         "validation fold.",
         markdown(table),
         "In bold the best architecture. *nothing* and *always …* are constant predictions."
         + (PAPER if (table["kind"] == "paper").any() else ""),
         _other_readings(models, findings),
-        _rules(results, names, rule),
-        _differences(findings, names, bootstrap),
-        _time(findings, names, probes, about.sampling_rate_hz),
+        _rules(results, names, recipe.rule),
+        _differences(findings, names, recipe.bootstrap),
+        _time(findings, names, recipe.probes, about.sampling_rate_hz),
         f"## Which diagnoses gain or lose\n\n{findings.recurrent}, the best with recurrence, against "
-        f"{bootstrap.reference}: average precision on the test fold, with 95% intervals of the difference, "
+        f"{reference}: average precision on the test fold, with 95% intervals of the difference, "
         "in bold where they leave out 0 (not corrected for their number). A class that no record of a "
         "replicate has is left out there; the last column says how often. The others: tables/classes.csv.\n\n"
-        + class_table(findings.classes, results.per_class, bootstrap.reference, findings.recurrent)
+        + class_table(findings.classes, results.per_class, reference, findings.recurrent)
         if findings.recurrent
         else "",
         _cost(findings, models),

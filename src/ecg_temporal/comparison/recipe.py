@@ -1,0 +1,29 @@
+"""What params.yaml says of a comparison, as one object."""
+
+from dataclasses import dataclass
+
+from ecg_temporal.comparison.settings import BootstrapSettings
+from ecg_temporal.models.settings import ArchitectureSettings
+from ecg_temporal.probing.settings import ProbeSettings
+from ecg_temporal.training.settings import TrainSettings
+
+CANDIDATE = "model"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What is compared, how it was trained, and how it is decided on and tested.
+
+    `architectures` has the CANDIDATE among them; `rule` is the headline decision rule.
+    """
+
+    architectures: dict[str, ArchitectureSettings]
+    rule: str
+    train: TrainSettings
+    bootstrap: BootstrapSettings
+    probes: ProbeSettings
+
+    @property
+    def compared(self) -> dict[str, ArchitectureSettings]:
+        """All architectures but the candidate."""
+        return {name: each for name, each in self.architectures.items() if name != CANDIDATE}
