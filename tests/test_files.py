@@ -81,3 +81,22 @@ def test_where_the_new_folder_cannot_take_its_place_the_old_one_is_kept(tmp_path
     with pytest.raises(FileNotFoundError), files.replacing_folder(folder) as temporary:
         temporary.rmdir()  # so that nothing can be renamed
     assert [p.name for p in folder.iterdir()] == ["old"] and list(tmp_path.iterdir()) == [folder]
+
+
+def test_what_was_written_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
+    synced, real = [], os.fsync
+
+    def fsync(descriptor):
+        synced.append((tmp_path / "a").exists())
+        real(descriptor)
+
+    monkeypatch.setattr(files.os, "fsync", fsync)
+    with files.replacing_file(tmp_path / "a") as temporary:
+        temporary.write_text("x")
+    assert synced == [False, True]  # the file, then the folder that has its name
+    synced.clear()
+    (tmp_path / "a").unlink()
+    with files.replacing_folder(tmp_path / "a") as folder:
+        (folder / "x").write_text("x")
+        (folder / "y").write_text("y")
+    assert synced == [False, False, True]

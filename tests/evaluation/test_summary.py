@@ -1,13 +1,23 @@
 import dataclasses
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn import metrics as sk
 
-from ecg_temporal.evaluation.calibration import sigmoid
+from ecg_temporal.evaluation.calibration import expected_calibration_error, sigmoid
+from ecg_temporal.evaluation.decisions import fit_rule
 from ecg_temporal.evaluation.predictions import SPLITS, Predictions, read_predictions, rows, write_predictions
 from ecg_temporal.evaluation.settings import RULES
-from ecg_temporal.evaluation.summary import by_class, by_rule, by_seed, fit_rules, headline
+from ecg_temporal.evaluation.summary import (
+    by_class,
+    by_rule,
+    by_seed,
+    figures,
+    fit_ensemble_rule,
+    fit_rules,
+    headline,
+)
 from ecg_temporal.ptbxl.preprocess import preprocess
 from ecg_temporal.ptbxl.settings import LabelSettings
 
@@ -47,6 +57,15 @@ def test_the_headline_is_the_mean_over_seeds_and_the_ensemble_beside_it(case):
     table = by_class(list("abcde"), labels, predictions)
     assert table["positives"].tolist() == truth.sum(axis=0).tolist()
     assert table["average_precision"].mean() == pytest.approx(found["macro_auprc"])
+    assert table["roc_auc"].mean() == pytest.approx(found["macro_auroc"])
+    ensemble = predictions.ensemble("test")
+    rule = fit_rule(RULE, labels["validation"], predictions.ensemble("validation"), labels["train"])
+    assert found["ensemble_micro_f1"] == pytest.approx(
+        sk.f1_score(truth, rule.decide(ensemble), average="micro")
+    )
+    assert found["hamming_loss_at_half"] == pytest.approx(
+        np.mean([sk.hamming_loss(truth, x >= 0) for x in test])
+    )
 
 
 def test_each_seed_has_its_loss_on_every_split(case):
@@ -63,6 +82,17 @@ def test_every_rule_is_measured_on_both_folds(case):
     for fold in ("validation", "test"):
         assert list(table.loc[fold].index) == list(RULES)
     assert table.loc["test"].notna().all(axis=None)
+    labels, predictions = case
+    logits = predictions.logits
+    rules = [fit_rule("f1", labels["validation"], x, labels["train"]) for x in logits["validation"]]
+    made = [rule.decide(x) for rule, x in zip(rules, logits["test"], strict=True)]
+    expected = np.mean([sk.f1_score(labels["test"], each, average="micro") for each in made])
+    assert table.loc[("test", "f1"), "micro_f1"] == pytest.approx(expected)
+    errors = [
+        expected_calibration_error(labels["test"], rule.probabilities(x))
+        for rule, x in zip(rules, logits["test"], strict=True)
+    ]
+    assert table.loc[("test", "f1"), "calibration_error"] == pytest.approx(np.mean(errors))
     assert table.loc[("test", "platt"), "brier_score"] < table.loc[("test", "half"), "brier_score"]
 
 
@@ -74,6 +104,17 @@ def test_what_is_learned_does_not_see_the_test_fold(case, synthetic_raw, rng):
         pairs = zip(fit_rules(labels, predictions, rule), fit_rules(shuffled, predictions, rule), strict=True)
         for one, other in pairs:
             assert one.fields() == other.fields()
+    # Nor do the ensemble's rules and the table from which the headline rule is chosen, other logits beside.
+    others = Predictions(
+        {**predictions.logits, "test": predictions.logits["test"] + 1},
+        predictions.ecg_id,
+    )
+    for rule in RULES:
+        ours = fit_ensemble_rule(labels, predictions, rule).fields()
+        assert ours == fit_ensemble_rule(shuffled, others, rule).fields()
+    tables = [by_rule(labels, predictions), by_rule(shuffled, others)]
+    one, other = (table[table["fold"] == "validation"].dropna(axis=1) for table in tables)
+    pd.testing.assert_frame_equal(one, other)
     # Scaling, and all else that a training stage is given: fold 10's signals and labels shuffled.
     table = synthetic_raw.table.copy()
     of_test = np.flatnonzero(table["strat_fold"] == 10)
@@ -98,6 +139,7 @@ def test_predictions_survive_the_disk(case, tmp_path):
     back = read_predictions(tmp_path / "p.npz")
     for split in SPLITS:
         np.testing.assert_array_equal(back.logits[split], predictions.logits[split])
+        np.testing.assert_array_equal(back.ecg_id[split], predictions.ecg_id[split])
     whole = (tmp_path / "p.npz").read_bytes()
     flipped = bytearray(whole)
     flipped[len(whole) // 2] ^= 1
@@ -110,3 +152,11 @@ def test_predictions_survive_the_disk(case, tmp_path):
 def test_of_the_training_folds_an_eighth_is_predicted():
     assert len(range(100)[rows("train", 100)]) == 13
     assert len(range(100)[rows("test", 100)]) == 100
+
+
+def test_classes_with_fewer_than_ten_positives_are_left_out_of_the_common_ones(rng):
+    truth = np.zeros((100, 3), np.uint8)
+    truth[:9, 0] = truth[20:30, 1] = truth[40:70, 2] = 1
+    scores = rng.normal(size=truth.shape)
+    common = [sk.average_precision_score(truth[:, k], scores[:, k]) for k in (1, 2)]
+    assert figures(truth, scores, scores > 0)["macro_auprc_common"] == pytest.approx(np.mean(common))

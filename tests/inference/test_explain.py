@@ -121,3 +121,11 @@ def test_order_alone_is_what_the_whole_rests_on_less_what_is_left_without_order(
     whole, bag = (occlusion(recurrent, signals, "IMI", order=order) for order in (True, False))
     np.testing.assert_allclose(drawn[0][-1], whole - bag, atol=1e-6)
     assert np.abs(drawn[0][-1]).max() > 0 and "from the order of frames" in drawn[0][2]
+
+
+def test_what_speaks_for_a_finding_is_orange_and_what_speaks_against_it_violet():
+    found = np.zeros((12, 1000), np.float32)
+    found[0, 100], found[0, 200] = 1, -1
+    (image,) = draw_ecg(np.zeros((12, 1000), np.int16), 100, "", [], found).axes[0].get_images()[:1]
+    colours = image.to_rgba(image.get_array())[0]
+    assert colours[100][0] > colours[100][2] and colours[200][2] > colours[200][0]

@@ -15,11 +15,12 @@ import wfdb
 from scipy.signal import resample_poly
 
 from ecg_temporal import cli
+from ecg_temporal.comparison.verdict import Verdict, write_verdict
 from ecg_temporal.evaluation.calibration import sigmoid
-from ecg_temporal.evaluation.decisions import read_rules
+from ecg_temporal.evaluation.decisions import EnsembleRules, ThresholdRule, read_rules, write_rules
 from ecg_temporal.inference import paper
 from ecg_temporal.inference.paper import draw_ecg
-from ecg_temporal.inference.predictor import load_predictor
+from ecg_temporal.inference.predictor import load_predictor, winners
 from ecg_temporal.inference.records import find_records, read_ecg
 from ecg_temporal.ptbxl.names import NAMES
 from ecg_temporal.ptbxl.waveforms import LEADS, RecordError
@@ -361,3 +362,42 @@ def test_a_folder_that_cannot_be_written_to_is_refused_before_anything_is_read(t
     monkeypatch.setattr("ecg_temporal.inference.records.read_ecg", lambda path: pytest.fail("it was read"))
     with pytest.raises(SystemExit, match="drawn can't be written to"):
         cli.main(["predict", "records", "--model", "cnn_gru", "--plot", "drawn"])
+
+
+def test_the_table_has_what_the_predictor_finds_under_the_rule_that_is_asked_for(trained, splits, capsys):
+    records = [trained / "records" / f"r{k}" for k in (0, 1)]
+    for k, record in enumerate(records):
+        write(record.parent, record.name, splits["test"].signals[k])
+    signals = [read_ecg(record).signals for record in records]
+    rules = read_rules(trained / "decisions" / "cnn_gru.json")
+    likely = np.sort(load_predictor("cnn_gru", "half", FP32).predict(signals)[0][0])
+    threshold = likely[-5:-3].mean()  # of the first record four classes are above
+    high = ThresholdRule(rules.rules["half"].calibration, np.full(len(likely), threshold), False)
+    write_rules(trained / "decisions" / "cnn_gru.json", EnsembleRules([0, 1], {**rules.rules, "f1": high}))
+    write_verdict(
+        trained / "reports" / "tables" / "verdict.json", Verdict("macro_auprc", "big", "cnn_gru", 0, 0, 0)
+    )
+    cli.main(["predict", "records", "--rule", "f1"])  # of the winner
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    predictor = load_predictor("cnn_gru", "f1", FP32)
+    classes, (probabilities, decisions) = predictor.spec.classes, predictor.predict(signals)
+    assert decisions[0].sum() == 4
+    for row, of_one, made in zip(rows, probabilities, decisions, strict=True):
+        np.testing.assert_allclose([float(row[name]) for name in classes], of_one, atol=1e-5)
+        listed = [classes[k] for k in np.argsort(-of_one) if made[k]]
+        assert row["findings"] == ";".join(listed)
+    named = cli._named(classes, probabilities[0], decisions[0])
+    assert [probability for _, probability, _ in named] == sorted(probabilities[0], reverse=True)
+    assert [made for *_, made in named] == [True] * 4 + [False] * (len(classes) - 4)
+
+
+def test_the_winner_is_the_least_that_is_enough(tmp_path):
+    write_verdict(tmp_path / "verdict.json", Verdict("macro_auprc", "big", "small", 0.0, 0.0, 0.0))
+    assert winners(tmp_path / "verdict.json") == {"winner": "small", "best": "big"}
+
+
+@pytest.mark.parametrize("suffix", ["", ".hea", ".dat"])
+def test_a_record_may_be_named_by_each_of_its_files_and_last_a_second(tmp_path, splits, suffix):
+    write(tmp_path / "records", "one", splits["test"].signals[0][:, :100])
+    (path,) = find_records([tmp_path / "records" / f"one{suffix}"])
+    assert read_ecg(path).signals.shape == (12, 100)

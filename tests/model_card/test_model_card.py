@@ -132,3 +132,26 @@ def test_a_card_of_own_records_says_what_is_known_and_nothing_of_ptbxl(splits, r
     )
     assert said in text and "PTB-XL" not in text and "recipe" not in text and "(?)" not in text
     assert "| AF\\|flutter |" in text
+
+
+def test_groups_are_those_of_ptbxls_codes():
+    groups = subgroups(pd.DataFrame({"sex": [0, 1, 0], "age": [39.0, 40.0, 80.0]}))
+    assert {name: member.tolist() for name, member in groups.items() if member.any() and name != "all"} == {
+        "women": [False, True, False],
+        "men": [True, False, True],
+        "under 40": [True, False, False],
+        "40 to 59": [False, True, False],
+        "80 and over": [False, False, True],
+    }
+
+
+def test_a_group_is_resampled_by_its_patients(rng):
+    truth = (rng.random((300, 3)) < 0.4).astype(np.uint8)
+    decisions = np.roll(truth, 1, axis=0).astype(bool)
+    women = np.arange(300) % 3 > 0
+    found = by_subgroup({"women": women}, truth, truth - 0.5, decisions, PATIENTS, BOOTSTRAP)
+    row = found.set_index("metric").loc["micro_f1"]
+    draws = draw(PATIENTS[women], BOOTSTRAP.replicates, BOOTSTRAP.seed)
+    flat, made = truth[women].ravel(), decisions[women].ravel()
+    replicates = np.array([sk.f1_score(flat, made, sample_weight=np.repeat(w, 3)) for w in draws.T])
+    assert [row["low"], row["high"]] == pytest.approx(interval(sk.f1_score(flat, made), replicates))

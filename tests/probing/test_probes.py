@@ -6,6 +6,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from ecg_temporal.evaluation.metrics import average_precision
 from ecg_temporal.models.classifier import ECGClassifier
 from ecg_temporal.models.settings import ArchitectureSettings, TrunkSettings
+from ecg_temporal.probing import cost
 from ecg_temporal.probing.cost import latency, multiply_accumulates, training_step_memory
 from ecg_temporal.probing.probes import cropped_logits, permuted_logits, receptive_field
 from ecg_temporal.training.batches import Batches, pieces
@@ -92,12 +93,20 @@ def test_a_recurrent_layer_multiplies_its_weights_once_a_frame(rnn, gates, direc
     assert extra == pieces * (recurrent + 23 * 2 * (directions * hidden - inputs))  # of the classifier
 
 
-def test_latency_and_memory_are_measured(splits):
-    signals = torch.from_numpy(splits["test"].signals[:8].copy())
-    assert 0 < latency(model(), signals[:1], FP32, repeats=3) < 10_000
+def test_latency_is_the_shortest_in_milliseconds_once_warm(monkeypatch):
+    ticks = iter([0, 0.001] * 5 + [0, 0.003, 0, 0.002, 0, 0.004])
+    monkeypatch.setattr(cost.time, "perf_counter", lambda: next(ticks))
+    assert latency(torch.nn.Identity(), torch.zeros(1), FP32, repeats=3) == pytest.approx(2)
+
+
+def test_memory_is_what_a_forward_and_backward_pass_add_to_the_peak(splits, monkeypatch):
+    peaks, passed = iter([100, 350]), []
+    monkeypatch.setattr(cost, "_peak", lambda hardware: next(peaks))
     net = model()
-    used = training_step_memory(net, signals, torch.zeros(8, 23), FP32)
-    assert used >= 0 and not net.training
+    net.linear.weight.register_hook(lambda gradient: passed.append(net.training))
+    signals = torch.from_numpy(splits["test"].signals[:8].copy())
+    assert training_step_memory(net, signals, torch.zeros(8, 23), FP32) == 250
+    assert passed == [True] and not net.training
     assert all(parameter.grad is None for parameter in net.parameters())
 
 

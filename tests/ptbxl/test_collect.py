@@ -152,3 +152,28 @@ def test_a_table_that_is_empty_or_names_a_record_twice_is_refused(tree, out, dam
     with pytest.raises(ValueError, match=rf"ptbxl_database\.csv.* {message}"):
         collect(tree, out, {}, "skip")
     assert list(out.iterdir()) == []
+
+
+def test_signals_and_a_table_of_another_length_are_refused(tree, out):
+    collect(tree, out, {}, "fail")
+    raw.read_table(out / raw.TABLE).iloc[:-1].to_csv(out / raw.TABLE)
+    with pytest.raises(ValueError, match="6 signals, 5 rows"):
+        read_raw(out)
+
+
+def test_of_signals_that_are_shortened_the_first_stay_in_their_order(tmp_path):
+    raw.create_signals(tmp_path, 2600)[:, 0, 0] = np.arange(2600)
+    assert raw.shorten_signals(tmp_path, 2500)[:, 0, 0].tolist() == list(range(2500))
+    assert [path.name for path in tmp_path.iterdir()] == ["signals.npy"]
+
+
+def test_the_manifest_says_what_it_is_and_where_it_came_from(tree, out):
+    manifest = collect(tree, out, {"all files": "here"}, "fail")
+    back = read_raw(out)
+    assert back.manifest == manifest
+    assert (manifest.dataset, manifest.synthetic, manifest.sources) == (
+        "PTB-XL",
+        False,
+        {"all files": "here"},
+    )
+    assert manifest.sha256 == raw.digest(back.signals)

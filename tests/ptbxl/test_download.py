@@ -9,6 +9,7 @@ from urllib3.util import Retry
 from ecg_temporal.ptbxl import download
 from ecg_temporal.ptbxl.download import DownloadError, parse_sums
 
+PAUSE = download.pause  # the tests below have no time for it
 FILES = {
     "ptbxl_database.csv": b"ecg_id\n1\n",
     "scp_statements.csv": b",a\n",
@@ -83,7 +84,7 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server(monkeypatch):
-    monkeypatch.setattr(download, "pause", lambda attempt: 0)
+    monkeypatch.setattr(download, "pause", lambda attempt: 0)  # test_attempts_are_further_and_further_apart
     monkeypatch.setattr(Retry, "sleep", lambda self, response=None: None)
     with Server() as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -206,3 +207,8 @@ def test_a_redirect_is_followed_on_the_host_and_refused_off_it(server, tmp_path)
     server.faults[name] = [f"http://localhost:{server.server_port}/{name}"] * 100
     with pytest.raises(DownloadError, match="another host"):
         download.download(tmp_path, (server.url,))
+
+
+def test_attempts_are_further_and_further_apart_up_to_twenty_seconds():
+    waits = [PAUSE(attempt) for attempt in range(1, 12)]
+    assert waits == sorted(waits) and waits[0] == 1 and waits[-1] == 20

@@ -171,3 +171,25 @@ def test_an_age_or_a_sex_that_is_none_is_refused_with_its_record(own, tmp_path, 
     table.loc[5, column] = ""
     table.to_csv(folder / "labels.csv", index=False)
     assert collected(folder, tmp_path / "again").table[column].isna().sum() == 6
+
+
+def test_folds_and_patients_are_those_of_the_table_and_every_label_counts(own, tmp_path):
+    folder, table = own
+    table["fold"] = [k // 4 + 1 for k in range(40)]
+    table.to_csv(folder / "labels.csv", index=False)
+    found = collected(folder, tmp_path / "out").table
+    assert found["strat_fold"].tolist() == table["fold"].tolist()
+    assert found["patient_id"].tolist() == [k // 2 + 1 for k in range(40)]
+    surest = LabelSettings(min_likelihood=100, unlabelled="keep")
+    labelled = sum(
+        int(split.labels.any(axis=1).sum())
+        for split in preprocess(raw.read_raw(tmp_path / "out"), surest).values()
+    )
+    assert labelled == (table["labels"] != "").sum()
+    table.drop(columns="patient").to_csv(folder / "labels.csv", index=False)
+    assert collected(folder, tmp_path / "alone").table["patient_id"].nunique() == 40
+
+
+def test_a_record_of_exactly_ten_seconds_is_taken(tmp_path, rng):
+    write_own(tmp_path / "own", rng, records=20, seconds=10)
+    assert collected(tmp_path / "own", tmp_path / "out").manifest.records == 20

@@ -91,3 +91,21 @@ def test_a_split_survives_the_disk(splits, tmp_path):
         (tmp_path / "labels.npy").write_bytes(damaged)
         with pytest.raises(ValueError, match="not a processed split"):
             read_split(tmp_path)
+
+
+@pytest.mark.parametrize("what", ["labels", "signals"])
+def test_the_digest_of_a_split_covers_its_labels_and_its_signals(synthetic_raw, splits, what):
+    of_fold = synthetic_raw.table["strat_fold"] == 1
+    table, signals = synthetic_raw.table.copy(), np.array(synthetic_raw.signals)
+    if what == "labels":
+        table.loc[of_fold, "scp_codes"] = "{'PMI': 100.0}"
+    else:
+        signals[of_fold, 0, 0] += 1
+    changed = preprocess(dataclasses.replace(synthetic_raw, table=table, signals=signals), KEEP_ALL)
+    assert changed["train"].description.sha256 != splits["train"].description.sha256
+
+
+def test_a_part_of_a_split_is_the_same_records_of_every_array(splits):
+    some = splits["train"].part(slice(0, 100, 8))
+    for name in ("signals", "labels", "statements", "ecg_id"):
+        np.testing.assert_array_equal(getattr(some, name), getattr(splits["train"], name)[:100:8])

@@ -168,7 +168,7 @@ def test_damage_is_refused_by_name(record):
     data = path.with_suffix(".dat")
     whole = data.read_bytes()
     data.write_bytes(whole[:-7])
-    with pytest.raises(RecordError, match=r"00001_lr\.dat|00001_lr"):
+    with pytest.raises(RecordError, match=r"00001_lr\.dat: .*bytes"):
         read_record(path)
     data.write_bytes(whole[:500] + bytes([whole[500] ^ 1]) + whole[501:])
     with pytest.raises(RecordError, match=r"00001_lr.*checksum"):
@@ -213,3 +213,17 @@ def test_missing_samples_are_refused_in_either_format(tmp_path, rng):
     with pytest.raises(RecordError, match="00001_lr: 1 samples are missing") as odd:
         read_record(tmp_path / "00001_lr")
     assert plain.value.problem == odd.value.problem == "missing samples"
+
+
+def test_a_sample_below_what_int16_holds_is_refused(tmp_path):
+    samples = np.zeros((1000, 12), int)
+    samples[5, 0] = -2000
+    write(tmp_path, samples, gain=50.0)
+    with pytest.raises(RecordError, match="beyond"):
+        read_record(tmp_path / "00001_lr")
+
+
+def test_a_record_that_lacks_one_sample_is_refused(tmp_path):
+    write(tmp_path, np.ones((999, 12), int), gain=500.0)
+    with pytest.raises(RecordError, match="999 samples"):
+        read_record(tmp_path / "00001_lr")

@@ -217,3 +217,60 @@ def test_training_on_a_gpu(splits):
     assert history[-1]["train_loss"] < history[0]["train_loss"]
     assert all(value.device == CPU for value in weights.values())
     assert types == {torch.float32}
+
+
+def test_pieces_begin_anywhere_in_the_record_and_another_seed_deals_others(splits):
+    # A sample says where it is in its record.
+    n = len(splits["train"])
+    signals = np.broadcast_to(np.arange(1000, dtype=np.int16), (n, 12, 1000))
+    batches = Batches(dataclasses.replace(splits["train"], signals=signals), 50, FP32)
+    first, other = (torch.cat([x[:, 0, 0] for x, _ in batches.shuffled(seed, 1, 500)]) for seed in (0, 1))
+    assert 0 <= first.min() < 50 and 450 < first.max() <= 500 and len(first.unique()) > 100
+    assert not torch.equal(first, other)
+
+
+@pytest.mark.parametrize("change", [{"gradient_clip": 1e-6}, {"weight_decay": 10.0}, {"weight_decay": 0.0}])
+def test_gradient_clip_and_weight_decay_count(splits, change):
+    one, other = (fit(splits, settings=s)[0] for s in (TRAINING, TRAINING.model_copy(update=change)))
+    assert not torch.equal(one["linear.weight"], other["linear.weight"])
+
+
+def test_the_training_loss_is_of_the_classes_alone(splits):
+    # Steps so small that the model stays what it was.
+    still = TRAINING.model_copy(update={"epochs": 1, "gradient_clip": 1e-30, "weight_decay": 0.0})
+    losses = [
+        fit(splits, settings=still.model_copy(update={"statement_weight": weight}))[1][0]["train_loss"]
+        for weight in (0.0, 5.0)
+    ]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+
+
+def test_records_per_second_are_those_of_the_epoch(splits):
+    (row, *_), steps = fit(splits)[1], len(splits["train"]) // TRAINING.batch_size
+    assert row["records_per_second"] * row["seconds"] == pytest.approx(steps * TRAINING.batch_size)
+
+
+def test_precision_is_what_the_forward_pass_runs_in_and_fp32_is_never_tf32():
+    x = torch.ones(2, 2)
+    with Hardware(CPU, "bf16").autocast():
+        assert (x @ x).dtype == torch.bfloat16
+    with FP32.autocast():
+        assert (x @ x).dtype == torch.float32
+    for backend in (torch.backends.cudnn, torch.backends.cuda.matmul):
+        backend.allow_tf32 = True
+    choose_hardware("cpu", "fp32")
+    assert not torch.backends.cudnn.allow_tf32 and not torch.backends.cuda.matmul.allow_tf32
+
+
+def test_a_checkpoint_belongs_to_the_code_that_wrote_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    monkeypatch.setattr(checkpoint, "PACKAGE", tmp_path)
+    sources = ("models/a.py", "training/b.py", "evaluation/metrics.py", "store.py")
+    for name in sources:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("1")
+    seen = {checkpoint.checkpoint_path({})}
+    for name in sources:
+        (tmp_path / name).write_text("2")
+        seen.add(checkpoint.checkpoint_path({}))
+    assert len(seen) == 1 + len(sources)
