@@ -236,13 +236,12 @@ def test_gradient_clip_and_weight_decay_count(splits, change):
 
 
 def test_the_training_loss_is_of_the_classes_alone(splits):
-    # Steps so small that the model stays what it was.
-    still = TRAINING.model_copy(update={"epochs": 1, "gradient_clip": 1e-30, "weight_decay": 0.0})
-    losses = [
-        fit(splits, settings=still.model_copy(update={"statement_weight": weight}))[1][0]["train_loss"]
-        for weight in (0.0, 5.0)
-    ]
-    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+    # Without weight, what the statements are changes nothing that is learned.
+    without = TRAINING.model_copy(update={"epochs": 1, "statement_weight": 0.0})
+    split = splits["train"]
+    others = {**splits, "train": dataclasses.replace(split, statements=1 - split.statements)}
+    one, other = (fit(each, settings=without)[1][0]["train_loss"] for each in (splits, others))
+    assert one == other
 
 
 def test_records_per_second_are_those_of_the_epoch(splits):
