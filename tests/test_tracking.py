@@ -121,6 +121,14 @@ def test_processes_that_create_the_store_at_once_do_not_damage_it(store):
     assert len(mlflow.search_runs(search_all_experiments=True)) == 4
 
 
+def test_an_experiment_that_another_training_has_just_made_is_taken(store, monkeypatch):
+    made, real, asked = tracking.configure("synthetic"), mlflow.get_experiment_by_name, []
+    monkeypatch.setattr(
+        mlflow, "get_experiment_by_name", lambda name: real(name) if asked else asked.append(name)
+    )
+    assert tracking.configure("synthetic") == made
+
+
 def test_what_mlflow_does_not_take_is_told_once_and_logged_by_the_next_run(store, monkeypatch, capsys):
     # Nothing listens on port 9.
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:secret@127.0.0.1:9")

@@ -20,7 +20,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from ecg_temporal import files, workspace
 
@@ -127,7 +127,8 @@ def push(record: dict[str, Any]) -> None:
     """Bring MLflow up to date with `record`, note in it how far it came, and log what was kept on disk."""
     _push_one(record)
     kept = _kept(record)
-    with FileLock(kept.parent.with_suffix(".lock"), timeout=60):
+    # Where the lock is not to be had, another training logs what was kept.
+    with suppress(Timeout), FileLock(kept.parent.with_suffix(".lock"), timeout=60):
         kept.unlink(missing_ok=True)  # the same run before it went on
         for path in sorted(kept.parent.glob("*.json")):
             with suppress(Exception):  # what MLflow refuses of one must not hold up the others
@@ -172,6 +173,7 @@ def _push_one(record: dict[str, Any]) -> None:
 def configure(dataset: str) -> str:
     """Choose the store, create the experiment of `dataset` if need be, and return the experiment's id."""
     import mlflow
+    from mlflow.exceptions import MlflowException
 
     root = workspace.project_root()
     named = os.environ.get("MLFLOW_TRACKING_URI")
@@ -184,11 +186,15 @@ def configure(dataset: str) -> str:
     # Several processes that create the database at once would damage it for good.
     with FileLock(lock) if uri.startswith("sqlite") else nullcontext():
         name = f"{EXPERIMENT}-{dataset}"
-        experiment = mlflow.get_experiment_by_name(name)
-        if experiment is not None:
+        if experiment := mlflow.get_experiment_by_name(name):
             return str(experiment.experiment_id)
         location = (root / "mlartifacts").as_uri() if not named else None
-        return str(mlflow.create_experiment(name, artifact_location=location))
+        try:
+            return str(mlflow.create_experiment(name, artifact_location=location))
+        except MlflowException:
+            if experiment := mlflow.get_experiment_by_name(name):  # another training was quicker
+                return str(experiment.experiment_id)
+            raise
 
 
 def origin() -> dict[str, str]:
