@@ -58,6 +58,9 @@ def test_the_onnx_file_equals_pytorch_for_any_batch_and_length(trained, rng):
         np.testing.assert_allclose(probabilities, predictor.rule.probabilities(expected), atol=1e-4)
     about = {each.key: each.value for each in onnx.load(trained / "m.onnx").metadata_props}
     assert json.loads(about["classes"]) == predictor.spec.classes and about["samples"] == "500"
+    assert json.loads(about["leads"]) == predictor.spec.leads
+    assert (about["sampling_rate_hz"], about["unit"]) == ("100", "uV")
+    assert json.loads(about["rule"]) == json.loads(json.dumps(predictor.rule.fields()))
 
 
 @pytest.mark.pipeline

@@ -184,6 +184,13 @@ def test_lines_that_are_no_checksum_are_refused():
         parse_sums(f"{'0' * 64} fine\nnonsense\n")
 
 
+def test_a_list_without_the_tables_is_refused_before_any_record(server, tmp_path, monkeypatch):
+    monkeypatch.delitem(FILES, "scp_statements.csv")
+    with pytest.raises(DownloadError, match=r"does not name scp_statements\.csv: is this PTB-XL 1\.0\.3\?"):
+        download.download(tmp_path, (server.url,))
+    assert [name for name, _ in server.requests] == ["SHA256SUMS.txt"]
+
+
 def test_a_server_that_stalls_is_left_and_the_file_resumed(server, tmp_path, monkeypatch):
     monkeypatch.setattr(download, "TIMEOUT", (1, 0.3))
     server.faults["records100/00000/00001_lr.dat"] = ["stall", "stall"]

@@ -136,6 +136,24 @@ def test_statements_without_a_diagnosis_are_refused():
         subclasses(STATEMENTS.assign(diagnostic=0))
 
 
+@pytest.mark.parametrize("column", ["scp_codes", "strat_fold", "patient_id"])
+def test_a_table_without_a_column_is_refused_with_its_name(column):
+    without = table(["{}"] * 10, folds=list(range(1, 11))).drop(columns=column)
+    with pytest.raises(LabelError, match=f"ptbxl_database.csv has no column '{column}'"):
+        label_matrix(without, STATEMENTS, 0)
+        split_rows(without)
+
+
+def test_a_diagnostic_statement_without_a_subclass_is_refused_by_name():
+    with pytest.raises(LabelError, match="ASMI is diagnostic and has no diagnostic_subclass"):
+        subclasses(STATEMENTS.assign(diagnostic_subclass=["NORM", None, "AMI", None]))
+
+
+def test_a_record_without_a_patient_is_refused():
+    with pytest.raises(LabelError, match="record 3 has no patient_id"):
+        split_rows(table(["{}"] * 10, folds=list(range(1, 11)), patients=[1, 2, np.nan, *range(4, 11)]))
+
+
 def test_folds_are_split_as_recommended():
     rows = split_rows(table(["{}"] * 10, folds=list(range(1, 11))))
     assert {name: r.tolist() for name, r in rows.items()} == {

@@ -163,6 +163,35 @@ def test_several_samples_a_frame_are_so_many_times_the_rate(tmp_path, rng, besid
     np.testing.assert_array_equal(read_record(tmp_path / "frames"), samples)
 
 
+def test_each_lead_has_its_own_gain_unit_and_rate(tmp_path):
+    """A slow sine in mV, uV and V, at 100, 200 and 100 Hz."""
+
+    def sine(rate):
+        return 1000 * np.sin(2 * np.pi * np.arange(10 * rate) / rate)
+
+    kinds = [
+        ("mV", 500.0, 0.5, 1),
+        ("uV", 2.0, 2, 2),
+        ("V", 1e6, 1, 1),
+    ] * 4  # unit, gain, steps a uV, times fs
+    wfdb.wrsamp(
+        "mixed",
+        fs=100,
+        units=[unit for unit, *_ in kinds],
+        sig_name=list(LEADS),
+        e_d_signal=[np.rint(steps * sine(100 * frames)).astype(int) for _, _, steps, frames in kinds],
+        samps_per_frame=[frames for *_, frames in kinds],
+        fmt=["16"] * 12,
+        adc_gain=[gain for _, gain, *_ in kinds],
+        baseline=[0] * 12,
+        write_dir=str(tmp_path),
+    )
+    found = read_record(tmp_path / "mixed")
+    assert found.shape == (12, 1000)
+    inside = slice(50, -50)  # the resampling filter has no signal beyond the record
+    np.testing.assert_allclose(found[:, inside], np.tile(sine(100)[inside], (12, 1)), atol=3)
+
+
 def test_damage_is_refused_by_name(record):
     path, _ = record
     data = path.with_suffix(".dat")

@@ -80,6 +80,37 @@ def test_a_run_that_goes_on_from_its_checkpoint_ends_bit_for_bit_the_same(splits
     assert figures(resumed_history) == figures(history)
 
 
+def test_each_epoch_seed_and_process_drops_out_by_itself(splits):
+    """What follows depends on the generator, and so does dropout: its first number in each epoch."""
+
+    def first_of_each_epoch(seed, rank):
+        model, drawn = learner(splits["train"]), []
+
+        def look(*_):
+            if model.training and len(drawn) == len(seen):
+                drawn.append(float(torch.rand(1, generator=torch.default_generator.clone_state())))
+
+        seen = []
+        model.register_forward_pre_hook(look)
+        hardware = dataclasses.replace(FP32, rank=rank)
+        # Alone, a process of a rank other than 0 evaluates nothing and does not say when an epoch ends.
+        train(
+            model,
+            splits["train"],
+            splits["validation"],
+            TRAINING,
+            0.01,
+            seed,
+            hardware,
+            lambda *_: seen.append(1),
+        )
+        return drawn
+
+    drawn = [*first_of_each_epoch(0, 0), *first_of_each_epoch(1, 0), *first_of_each_epoch(0, 1)]
+    assert len(drawn) == len(set(drawn)) == 2 * TRAINING.epochs + 1
+    assert drawn[: TRAINING.epochs] == first_of_each_epoch(0, 0)
+
+
 def test_the_loss_falls_and_the_weights_are_those_of_the_last_epoch_for_the_classes_alone(splits):
     weights, history = fit(splits, settings=TRAINING.model_copy(update={"epochs": 6}))
     assert history[-1]["train_loss"] < 0.8 * history[0]["train_loss"]
