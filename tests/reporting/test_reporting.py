@@ -36,7 +36,15 @@ from ecg_temporal.reporting.examples import choose_examples, predicted_of_each
 from ecg_temporal.reporting.html import Shown, line_class, report_page
 from ecg_temporal.reporting.page import comparison_page
 from ecg_temporal.reporting.style import describe
-from ecg_temporal.reporting.tables import SYNTHETIC, comparison, differences, markdown, sentence
+from ecg_temporal.reporting.tables import (
+    SYNTHETIC,
+    WITH_COMMON,
+    comparison,
+    differences,
+    markdown,
+    sentence,
+    verdict_rows,
+)
 
 ARCHITECTURES = {
     "cnn": ArchitectureSettings(rnn="none", learning_rate=0.1),
@@ -196,6 +204,28 @@ def test_every_table_is_of_what_its_name_says(case):
             assert findings.gaps.loc[name, f"loss {split}"] == pytest.approx(loss)
 
 
+def test_each_metric_has_a_verdict_of_its_own(case):
+    folder, labels, results, _ = case
+    logits = {name: read_predictions(folder / f"{name}.npz") for name in ARCHITECTURES}
+    probes = read_probes(folder / "probes", list(ARCHITECTURES))
+    # The one that ranks best is made to decide worst: everyone has everything.
+    biased = Predictions(
+        {split: x + 9 for split, x in logits["cnn_mixed"].logits.items()}, logits["cnn_mixed"].ecg_id
+    )
+    found = find(RECIPE, CLASSES, labels, PATIENTS, {**logits, "cnn_mixed": biased}, probes, results)
+    ranking, deciding = ("macro_auprc", "macro_auroc"), ("micro_f1", "hamming_loss", "subset_accuracy")
+    assert {found.verdicts[metric].best for metric in ranking} == {"cnn_mixed"}
+    assert {found.verdicts[metric].best for metric in deciding} == {"cnn_bilstm"}
+    assert found.verdict == found.verdicts["macro_auprc"] and len(found.verdicts) == 6
+    table = {row[0]: row for row in verdict_rows(found.verdicts, found.intervals)}
+    values = found.intervals.set_index(["architecture", "metric"])["value"]
+    loss = found.verdicts["hamming_loss"]
+    best, value, least, of_least, difference = table["Hamming loss ↓"][1:]
+    assert (best, value) == ("cnn_bilstm", f"{values['cnn_bilstm', 'hamming_loss']:.4f}")
+    assert (least, of_least) == (loss.least, f"{values[loss.least, 'hamming_loss']:.4f}")
+    assert difference == "–" if least == best else difference.startswith(f"{loss.difference:+.4f} [")
+
+
 @pytest.mark.parametrize("names", [["cnn"], ["cnn_bilstm"], ["cnn_mixed"]])
 def test_a_report_of_one_architecture_says_nothing_that_is_not_so(case, splits, names):
     folder, labels, _, _ = case
@@ -308,6 +338,7 @@ def test_every_figure_draws_and_synthetic_data_says_so(case, splits, tmp_path):
         "record 7 was left out: r7.dat: no such file",
         "record 9 has a constant lead: V3",
         "Ensemble of the seeds",
+        "| macro-AUPRC, ≥ 10 positives ↑ |",
         "One frame of the trunk sees 1.85 s",
         "## Overfitting",
     ):
@@ -381,7 +412,8 @@ def test_the_page_is_whole_and_needs_no_network(html):
             chart.findall(f".//{mark}") for mark in ("circle", "rect", "path[@class='trace']")
         )
         assert "nan" not in ElementTree.tostring(chart, encoding="unicode")
-    figures, ensembles = outline.findall(".//section[@id='comparison']//tbody")
+    figures, by_metric, ensembles = outline.findall(".//section[@id='comparison']//tbody")
+    assert [row.find("th").text for row in by_metric] == [*WITH_COMMON.values()]
     assert [row.find("th").text for row in ensembles] == list(ARCHITECTURES)
     rows = figures.findall("tr")
     assert [row.find("th").text for row in rows] == [

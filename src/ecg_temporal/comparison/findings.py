@@ -27,6 +27,15 @@ from ecg_temporal.evaluation.summary import HEADLINE, Labels, figures, fit_rules
 Curve = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]
 
 VERDICT_METRIC = "macro_auprc"
+VERDICTS = (
+    VERDICT_METRIC,
+    "macro_auprc_common",
+    "macro_auroc",
+    "micro_f1",
+    "hamming_loss",
+    "subset_accuracy",
+)
+"""The metrics that have a verdict; the first has the say."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +49,8 @@ class Findings:
     recurrent : str or None
         The best of those with recurrence, to be set against the reference diagnosis by diagnosis; None where
         there is none, or it is the reference.
-    verdict : Verdict
+    verdicts : dict of str to Verdict
+        By metric of VERDICTS, but for those that are defined for no architecture.
     intervals, from_reference, from_best, classes : DataFrame
         As `comparison.bootstrap` gives them; `classes` are differences from the reference.
     labelled : DataFrame
@@ -63,7 +73,7 @@ class Findings:
 
     best: str
     recurrent: str | None
-    verdict: Verdict
+    verdicts: dict[str, Verdict]
     intervals: pd.DataFrame
     from_reference: pd.DataFrame
     from_best: pd.DataFrame
@@ -75,6 +85,11 @@ class Findings:
     gaps: pd.DataFrame
     cost: pd.DataFrame
     reliability: dict[str, Curve]
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict on VERDICT_METRIC."""
+        return self.verdicts[VERDICT_METRIC]
 
 
 def find(
@@ -110,20 +125,24 @@ def find(
     samples = {
         name: resample(truth, p.logits["test"], decisions[name], draws) for name, p in predictions.items()
     }
-    score = pd.Series({name: samples[name].value[VERDICT_METRIC] for name in compared})
-    winner = best(score)
+    scores = pd.DataFrame({name: samples[name].value for name in compared}).T
+    winner = best(scores[VERDICT_METRIC], VERDICT_METRIC)
     recurrent = [name for name, settings in compared.items() if settings.rnn != "none"]
-    from_best = differences(samples, winner, CANDIDATE)
-    strongest = best(score[recurrent]) if recurrent else None
+    strongest = best(scores.loc[recurrent, VERDICT_METRIC], VERDICT_METRIC) if recurrent else None
     parameters = results.headline["parameters"].to_dict()
+    verdicts = {}
+    for metric in VERDICTS:
+        if scores[metric].notna().any():
+            from_its_best = differences(samples, best(scores[metric], metric), CANDIDATE)
+            verdicts[metric] = verdict(from_its_best, compared, parameters, metric)
     has_label = np.asarray(truth.any(axis=1))
     return Findings(
         best=winner,
         recurrent=strongest if strongest != bootstrap.reference else None,
-        verdict=verdict(from_best, compared, parameters, VERDICT_METRIC),
+        verdicts=verdicts,
         intervals=intervals(samples),
         from_reference=differences(samples, bootstrap.reference, CANDIDATE),
-        from_best=from_best,
+        from_best=differences(samples, winner, CANDIDATE),
         classes=class_differences(samples, bootstrap.reference, classes),
         labelled=_labelled(truth, has_label, predictions, decisions),
         order=_order(truth, samples, probes, draws),

@@ -10,6 +10,8 @@ import pandas as pd
 from ecg_temporal import files
 from ecg_temporal.models.settings import ArchitectureSettings
 
+LOWER_IS_BETTER = ("hamming_loss", "calibration_error", "brier_score", "rank")
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -45,9 +47,9 @@ def read_verdict(path: Path) -> Verdict:
         raise ValueError(f"{path} is not a verdict ({error}); run `dvc repro`") from None
 
 
-def best(values: pd.Series) -> str:
-    """Return the name with the largest of `values`, which are indexed by name; of several the first."""
-    return str(values.idxmax())
+def best(values: pd.Series, metric: str) -> str:
+    """Return the name with the best of `values`, those of `metric` by name; of several the first."""
+    return str(values.idxmin() if metric in LOWER_IS_BETTER else values.idxmax())
 
 
 def amount(settings: ArchitectureSettings) -> tuple[int, bool]:

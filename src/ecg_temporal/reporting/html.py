@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ecg_temporal.comparison.findings import VERDICT_METRIC, Findings
 from ecg_temporal.comparison.recipe import Recipe
 from ecg_temporal.comparison.results import Results, positives
-from ecg_temporal.comparison.verdict import amount
+from ecg_temporal.comparison.verdict import LOWER_IS_BETTER, amount
 from ecg_temporal.models.settings import ArchitectureSettings
 from ecg_temporal.probing.settings import ProbeSettings
 from ecg_temporal.ptbxl.names import NAMES
@@ -20,7 +20,7 @@ from ecg_temporal.ptbxl.waveforms import LEADS
 from ecg_temporal.reporting import svg
 from ecg_temporal.reporting.examples import Example
 from ecg_temporal.reporting.style import COSTS, best_by_depth, dash, family, pareto_front
-from ecg_temporal.reporting.tables import LOWER_IS_BETTER, METRICS, SYNTHETIC, sentence
+from ecg_temporal.reporting.tables import METRICS, SYNTHETIC, sentence, verdict_rows
 from ecg_temporal.store import Description
 
 SHOWN_LEADS = ("II", "V1", "V5")
@@ -125,11 +125,19 @@ def _comparison(table: pd.DataFrame, findings: Findings, rule: str) -> str:
         rows += _row_of(row, models, {metric: metric for metric in METRICS}, notes, last)
         if row["kind"] == "architecture":
             ensembles += _row_of(row, models, {metric: f"ensemble_{metric}" for metric in METRICS}, {}, "")
+    heads, *verdicts = verdict_rows(findings.verdicts, findings.intervals)
+    by_metric = "".join(
+        f'<tr><th scope="row">{escape(first)}</th>{"".join(f"<td>{escape(cell)}</td>" for cell in rest)}</tr>'
+        for first, *rest in verdicts
+    )
     return (
         f"<p>Decision rule {escape(rule)}; mean over seeds, below it the 95% interval of a bootstrap over the test "
         "patients and the standard deviation over seeds. A click on a heading sorts. In bold the best "
         "architecture; <em>nothing</em> and <em>always …</em> are constant predictions.</p>"
         + _table("Test fold", ["architecture", *METRICS.values(), "parameters"], rows)
+        + "<p>The same question by each metric in turn: the best architecture, and the least temporal modelling whose "
+        "95% interval of the difference from it spans 0.</p>"
+        + _table("What is enough, by metric", ["metric", *heads[1:]], by_metric)
         + "<p>The seeds of each as an ensemble, whose logits are averaged:</p>"
         + _table("Ensembles", ["architecture", *METRICS.values()], ensembles)
     )

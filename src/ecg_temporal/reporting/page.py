@@ -6,10 +6,10 @@ from ecg_temporal.comparison.findings import VERDICT_METRIC, Findings
 from ecg_temporal.comparison.recipe import CANDIDATE, Recipe
 from ecg_temporal.comparison.results import Results
 from ecg_temporal.comparison.settings import BootstrapSettings
+from ecg_temporal.comparison.verdict import LOWER_IS_BETTER
 from ecg_temporal.evaluation.summary import THRESHOLDED
 from ecg_temporal.probing.settings import ProbeSettings
 from ecg_temporal.reporting.tables import (
-    LOWER_IS_BETTER,
     METRICS,
     SYNTHETIC,
     aligned,
@@ -19,6 +19,7 @@ from ecg_temporal.reporting.tables import (
     figure_table,
     markdown,
     sentence,
+    verdict_rows,
 )
 from ecg_temporal.store import Description
 
@@ -48,8 +49,8 @@ def comparison_page(
 ) -> str:
     """Return the page in Markdown.
 
-    `table` is `tables.comparison`'s, `about` and `records` are of the test fold, `figures` are paths relative to the page, `skipped` and `flat_leads`
-    those of the raw dataset's manifest.
+    `table` is `tables.comparison`'s, `about` and `records` are of the test fold, `figures` are paths relative
+    to the page, `skipped` and `flat_leads` those of the raw dataset's manifest.
     """
     seeds = ", ".join(map(str, recipe.train.seeds))
     spread = (
@@ -73,6 +74,8 @@ def comparison_page(
         markdown(table),
         "In bold the best architecture. *nothing* and *always …* are constant predictions."
         + (PAPER if (table["kind"] == "paper").any() else ""),
+        "By each metric in turn, the best architecture and, found in the same way, what is enough:",
+        aligned(verdict_rows(findings.verdicts, findings.intervals), text_columns=2),
         _other_readings(models, findings),
         _rules(results, names, recipe.rule),
         _differences(findings, names, recipe.bootstrap),

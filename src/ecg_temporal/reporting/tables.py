@@ -1,12 +1,13 @@
 """The comparison as tables: architectures beside trivial lines and the paper's row, in CSV and Markdown."""
 
 from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Any
 
 import pandas as pd
 
 from ecg_temporal.comparison.results import Results, positives
-from ecg_temporal.comparison.verdict import Verdict, amount
+from ecg_temporal.comparison.verdict import LOWER_IS_BETTER, Verdict, amount
 from ecg_temporal.models.settings import ArchitectureSettings
 from ecg_temporal.reporting.style import describe
 
@@ -18,7 +19,12 @@ METRICS = {
     "hamming_loss": "Hamming loss ↓",
     "subset_accuracy": "subset accuracy ↑",
 }
-LOWER_IS_BETTER = ("hamming_loss", "calibration_error", "brier_score", "rank")
+WITH_COMMON = {
+    "macro_auprc": METRICS["macro_auprc"],
+    "macro_auprc_common": "macro-AUPRC, ≥ 10 positives ↑",
+    **METRICS,
+}
+"""METRICS, and macro-AUPRC without the classes that have fewer positive test records."""
 
 PAPER = {
     "macro_auprc": 0.4715,
@@ -88,12 +94,10 @@ def differences(table: pd.DataFrame, names: list[str], apart: str) -> str:
     never is: its p is not corrected.
     """
     cells = table.set_index(["architecture", "metric"]).to_dict("index")
-    columns = {"macro_auprc_common": "macro-AUPRC, ≥ 10 positives ↑"}
-    columns = {"macro_auprc": METRICS["macro_auprc"], **columns, **METRICS}
-    rows = [["", *columns.values()]]
+    rows = [["", *WITH_COMMON.values()]]
     for name in names:
         if (name, "micro_f1") in cells:
-            found = [cells[name, metric] for metric in columns]
+            found = [cells[name, metric] for metric in WITH_COMMON]
             rows.append([name, *(difference(row, row["p_holm"] < 0.05 and name != apart) for row in found)])
     return aligned(rows, text_columns=1)
 
@@ -117,6 +121,20 @@ def class_table(classes: pd.DataFrame, per_class: pd.DataFrame, against: str, ot
             ]
         )
     return aligned(rows, text_columns=1)
+
+
+def verdict_rows(verdicts: dict[str, Verdict], intervals: pd.DataFrame) -> list[list[str]]:
+    """Return a head and a row for each verdict: the best, what is enough, and their difference.
+
+    `intervals` are those of `comparison.bootstrap.intervals`.
+    """
+    value = intervals.set_index(["architecture", "metric"])["value"]
+    rows = [["", "the best", "its value", "enough", "its value", "difference"]]
+    for metric, each in verdicts.items():
+        of_best, of_least = (f"{value[name, metric]:.4f}" for name in (each.best, each.least))
+        apart = "–" if each.least == each.best else difference(asdict(each), bold=False)
+        rows.append([WITH_COMMON[metric], each.best, of_best, each.least, of_least, apart])
+    return rows
 
 
 def sentence(verdict: Verdict, values: pd.Series, architectures: dict[str, ArchitectureSettings]) -> str:
