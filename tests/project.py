@@ -13,6 +13,16 @@ import yaml
 from closure import ROOT
 
 
+def copy_of_the_project(folder, without=()):
+    """Copy what Git has or would take, but for names that begin like one of `without`."""
+    listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(listed, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    for name in filter(None, names.split("\0")):
+        if (ROOT / name).is_file() and not name.startswith(without):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / name)
+
+
 class Project:
     """A copy of the project in a git repository of its own, with a tiny comparison on synthetic data.
 
@@ -21,16 +31,7 @@ class Project:
 
     def __init__(self, folder, **train):
         self.folder = folder
-        listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-        names = subprocess.run(listed, cwd=ROOT, check=True, capture_output=True, text=True).stdout
-        for name in filter(None, names.split("\0")):
-            if (
-                (ROOT / name).is_file()
-                and not name.startswith(("metrics/", "reports/"))
-                and name != "dvc.lock"
-            ):
-                (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(ROOT / name, folder / name)
+        copy_of_the_project(folder, without=("metrics/", "reports/", "published/", "dvc.lock"))
         params = yaml.safe_load((folder / "params.yaml").read_text())
         params["dataset"] = "synthetic"
         params["synthetic"]["records"] = 300

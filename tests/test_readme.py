@@ -64,6 +64,7 @@ ELSEWHERE = {
     "mlflow server": "test_ten_trainings_at_once_log_to_a_server_on_postgresql",
     "export MLFLOW_TRACKING_URI=http": "the same",
     "export PTBXL_DIR": "the copy of the project runs on synthetic data",
+    "dvc pull -r published": "test_a_newcomer_pulls_the_winner_and_predicts_real_records",
 }
 COMMANDS = re.findall(
     r"^    ((?:export|dvc|ecg-temporal|mlflow|curl|pip|make|TRAIN_LAUNCHER=\S+) .+?)(?: +# .*)?$",

@@ -91,7 +91,8 @@ def load_predictor(
         stage = "evaluate_model" if name == "model" else f"evaluate@{name}"
         raise ValueError(
             f"{models / name}: no trained model; trained are: {', '.join(trained) or 'none'}. "
-            f"`dvc repro {stage}` trains it alone, and `dvc pull` brings what someone has pushed"
+            f"`dvc repro {stage}` trains it alone; what is published, `dvc pull -r published` brings "
+            "(README.md, Use a trained model)"
         )
     fitted = read_rules(decisions / f"{name}.json")
     if rule not in fitted.rules:
