@@ -66,7 +66,7 @@ def main() -> None:
         "intervals": findings.intervals,
         "differences": findings.from_reference,
         "classes": findings.classes,
-        "order": findings.order.rename_axis("architecture").reset_index(),
+        "order": findings.order,
         "order_by_class": findings.order_classes.reset_index(),
         "context": findings.context.rename_axis("architecture").reset_index(),
     }

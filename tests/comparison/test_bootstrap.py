@@ -18,6 +18,7 @@ from ecg_temporal.comparison.bootstrap import (
     p_value,
     percentiles,
     resample,
+    trained_again,
 )
 from ecg_temporal.evaluation.metrics import average_precision, nanmean
 from ecg_temporal.evaluation.summary import figures
@@ -101,7 +102,9 @@ def test_the_same_predictions_differ_by_nothing_and_better_ones_by_something():
     assert "a" not in rows.index.get_level_values("architecture")
     table = intervals(samples)
     assert (table["low"] <= table["value"]).all() and (table["value"] <= table["high"]).all()
-    classes = class_differences(samples, "a", list("wxyz")).set_index(["architecture", "subclass"])
+    classes = class_differences(samples, "a", dict.fromkeys("wxyz", 100)).set_index(
+        ["architecture", "subclass"]
+    )
     assert (classes.loc["better", "low"] > 0).all() and (classes.loc["same", "difference"] == 0).all()
     assert (classes["undefined"] == 0).all()
 
@@ -112,7 +115,9 @@ def test_a_class_that_resamples_miss_is_undefined_as_often_as_they_do():
     labels[7, 1] = 1
     draws = draw(np.arange(200), 4000, 0)
     samples = {name: resample(labels, noise, noise >= 0.5, draws) for name in "ab"}
-    undefined = class_differences(samples, "a", ["common", "rare"]).set_index("subclass")["undefined"]
+    undefined = class_differences(samples, "a", {"common": 60, "rare": 1})
+    assert undefined["positives"].tolist() == [60, 1]
+    undefined = undefined.set_index("subclass")["undefined"]
     assert undefined["common"] == 0
     assert undefined["rare"] == (draws[7] == 0).mean() == pytest.approx(np.exp(-1), abs=0.03)
 
@@ -122,13 +127,25 @@ def test_the_order_effect_is_the_change_under_permutation_averaged_over_permutat
     good = 0.5 * noise + 0.5 * labels
     draws = draw(np.arange(300), 200, 0)
     sample = resample(labels, good, good >= 0.5, draws)
-    effect = order_effect(labels, sample, np.stack([noise, good], axis=1), draws)
+    both = order_effect(labels, sample, np.stack([noise, good], axis=1), draws).set_index("metric")
+    effect = both.loc["macro_auprc"]
+    pd.testing.assert_series_equal(both.loc["macro_auprc_common"], effect, check_names=False)
     worse = np.mean([average_precision(labels, s).mean() for s in noise])
     assert effect["permuted"] == pytest.approx((worse + effect["intact"]) / 2)
     assert effect["low"] < effect["difference"] < effect["high"] < 0
     unchanged = order_effect(labels, sample, np.stack([good] * 3, axis=1), draws)
-    assert unchanged["difference"] == pytest.approx(0, abs=1e-12)
-    assert unchanged["low"] == pytest.approx(0, abs=1e-12)
+    assert unchanged["difference"].tolist() == pytest.approx([0, 0], abs=1e-12)
+    assert unchanged["low"].tolist() == pytest.approx([0, 0], abs=1e-12)
+    labels[9:, 2] = 0  # that class is rare now
+    rare = order_effect(labels, resample(labels, good, good >= 0.5, draws), noise[:, None], draws)
+    lost = np.mean(
+        [
+            average_precision(labels, s) - average_precision(labels, g)
+            for s, g in zip(noise, good, strict=True)
+        ],
+        axis=0,
+    )
+    assert rare["difference"].tolist() == pytest.approx([lost.mean(), lost[:2].mean()])
 
 
 def test_the_interval_equals_scipy_where_nothing_accelerates(rng):
@@ -170,6 +187,20 @@ def test_a_difference_that_is_none_is_found_in_one_of_twenty_even_where_classes_
         missed += not row["low"] <= 0 <= row["high"]
         wrong += row["p"] < 0.05
     assert missed <= 0.08 * runs and abs(missed - wrong) <= 2, (missed, wrong)
+
+
+def test_another_training_counts_as_in_welchs_test(rng):
+    seeds, others = rng.normal(size=4), rng.normal(size=3)
+    difference = seeds.mean() - others.mean()
+    low, high = trained_again(difference, np.zeros(10), seeds, others)
+    theirs = stats.ttest_ind(seeds, others, equal_var=False).confidence_interval()
+    assert (low, high) == pytest.approx((theirs.low, theirs.high))
+    replicates = np.append(rng.normal(size=1000), np.nan)
+    low, high = trained_again(difference, replicates, seeds * 0, others * 0)
+    assert (high - low) / 2 == pytest.approx(1.96 * np.nanstd(replicates, ddof=1), rel=1e-3)
+    wider = trained_again(difference, replicates, seeds, others)
+    assert wider[1] - wider[0] > high - low
+    assert np.isnan(trained_again(difference, replicates, seeds[:1], others)).all()
 
 
 def test_what_is_not_defined_has_no_interval_and_no_p():

@@ -39,7 +39,7 @@ def test_the_headline_is_the_mean_over_seeds_and_the_ensemble_beside_it(case):
     labels, predictions = case
     seeds = by_seed([4, 5, 6], labels, predictions, RULE)
     found = headline(seeds, labels, predictions, RULE, 1000)
-    assert len(found) == 14 and found["parameters"] == 1000  # small enough for `dvc metrics diff`
+    assert len(found) == 16 and found["parameters"] == 1000  # small enough for `dvc metrics diff`
     truth, test = labels["test"], predictions.logits["test"]
     decisions = [r.decide(x) for r, x in zip(fit_rules(labels, predictions, RULE), test, strict=True)]
     expected = {
@@ -58,6 +58,10 @@ def test_the_headline_is_the_mean_over_seeds_and_the_ensemble_beside_it(case):
     assert table["positives"].tolist() == truth.sum(axis=0).tolist()
     assert table["average_precision"].mean() == pytest.approx(found["macro_auprc"])
     assert table["roc_auc"].mean() == pytest.approx(found["macro_auroc"])
+    assert found["macro_auprc_common"] == pytest.approx(found["macro_auprc"])
+    few = {split: y * (y.cumsum(axis=0) < 10) for split, y in labels.items()}
+    rare = headline(by_seed([4, 5, 6], few, predictions, RULE), few, predictions, RULE, 1000)
+    assert rare["macro_auprc_common"] is None and rare["ensemble_macro_auprc_common"] is None
     ensemble = predictions.ensemble("test")
     rule = fit_rule(RULE, labels["validation"], predictions.ensemble("validation"), labels["train"])
     assert found["ensemble_micro_f1"] == pytest.approx(

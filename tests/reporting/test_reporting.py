@@ -14,7 +14,7 @@ from sklearn import metrics as sk
 
 from conftest import TRAINING
 from ecg_temporal.comparison import bootstrap
-from ecg_temporal.comparison.bootstrap import class_differences, draw, intervals, resample
+from ecg_temporal.comparison.bootstrap import class_differences, draw, intervals, of_metric, resample
 from ecg_temporal.comparison.findings import find
 from ecg_temporal.comparison.recipe import Recipe
 from ecg_temporal.comparison.results import read_csv, read_probes, read_results
@@ -35,12 +35,13 @@ from ecg_temporal.reporting import figures, svg
 from ecg_temporal.reporting.examples import choose_examples, predicted_of_each
 from ecg_temporal.reporting.html import Shown, line_class, report_page
 from ecg_temporal.reporting.page import comparison_page
-from ecg_temporal.reporting.style import describe
+from ecg_temporal.reporting.style import describe, leaning, order_shown
 from ecg_temporal.reporting.tables import (
+    METRICS,
     SYNTHETIC,
-    WITH_COMMON,
     comparison,
     differences,
+    figure_table,
     markdown,
     sentence,
     verdict_rows,
@@ -140,8 +141,9 @@ def test_the_table_has_every_architecture_beside_the_trivial_lines_and_the_paper
     lines = markdown(table).splitlines()
     assert len({len(line) for line in lines}) == 1  # aligned as plain text too
     best = next(line for line in lines if "cnn_mixed" in line)
-    assert best.count("**") == 10 and " ± " in best and "3,000" in best
-    assert not any("**" in line for line in lines if "cnn_mixed" not in line)
+    assert best.count("**") == 12 and " ± " in best and "3,000" in best
+    for line in lines:  # in bold elsewhere is only what looks the same
+        assert set(re.findall(r"\*\*(\S+)", line)) <= set(re.findall(r"\*\*(\S+)", best))
 
 
 @pytest.mark.parametrize(
@@ -163,8 +165,9 @@ def test_the_findings_say_what_was_put_into_the_data(case):
     assert findings.verdict.least in ("cnn_bilstm", "cnn_mixed")  # cnn is measurably worse
     worse = findings.from_best.set_index(["architecture", "metric"]).loc[("cnn", "macro_auprc")]
     assert worse["high"] < 0 and worse["p_holm"] < 0.05
-    assert findings.order.loc["cnn", "difference"] == pytest.approx(0, abs=1e-9)
-    assert findings.order.loc["cnn_bilstm", "high"] < 0
+    order = of_metric(findings.order, "macro_auprc")
+    assert order.loc["cnn", "difference"] == pytest.approx(0, abs=1e-9)
+    assert order.loc["cnn_bilstm", "high"] < 0
     assert findings.context.loc["cnn", 10.0] == pytest.approx(results.headline.loc["cnn", "macro_auprc"])
     assert list(findings.context.columns) == [1, 2.5, 5, 10]
     rare = findings.classes.set_index(["architecture", "subclass"]).loc[("cnn_bilstm", "PMI")]
@@ -183,7 +186,8 @@ def test_every_table_is_of_what_its_name_says(case):
     pd.testing.assert_frame_equal(findings.intervals, intervals(samples))
     for found, against in ((findings.from_reference, "cnn"), (findings.from_best, "cnn_mixed")):
         pd.testing.assert_frame_equal(found, bootstrap.differences(samples, against, "model"))
-    pd.testing.assert_frame_equal(findings.classes, class_differences(samples, "cnn", CLASSES))
+    positives = dict(zip(CLASSES, truth.sum(axis=0).tolist(), strict=True))
+    pd.testing.assert_frame_equal(findings.classes, class_differences(samples, "cnn", positives))
     labelled = truth.any(axis=1)
     for name, x in logits.items():
         with np.load(folder / "probes" / name / "logits.npz") as arrays:
@@ -269,6 +273,28 @@ def test_the_verdict_reads_as_a_sentence():
     smaller = Verdict("macro_auprc", "wide", "cnn", -0.01, -0.05, 0.01)
     text = sentence(smaller, pd.Series({"cnn": 0.5, "wide": 0.51}), wide)
     assert text.startswith("**No recurrent layer is needed**: cnn has") and "the best, wide" in text
+    recurrent = {"architecture": "cnn_bilstm", "difference": 0.003, "low": -0.02, "high": 0.04}
+    text = sentence(smaller, pd.Series({"cnn": 0.5, "wide": 0.51}), wide, recurrent)
+    assert text.endswith("with recurrence, cnn_bilstm, differs from cnn by +0.0030 [-0.0200, +0.0400].")
+
+
+def test_the_candidate_is_said_to_be_what_it_equals():
+    assert RECIPE.candidate == "model is the candidate of params.yaml"
+    same = {**ARCHITECTURES, "model": ARCHITECTURES["cnn_bilstm"]}
+    assert replace(RECIPE, architectures=same).candidate.endswith("here the same as cnn_bilstm")
+
+
+def test_a_rare_class_neither_gains_nor_loses():
+    above, below, both = {"low": 0.1, "high": 0.3}, {"low": -0.3, "high": -0.1}, {"low": -0.1, "high": 0.1}
+    assert [leaning({"positives": 10, **row}) for row in (above, below, both)] == [1, -1, 0]
+    assert [leaning({"positives": 9, **row}) for row in (above, below, both)] == [0, 0, 0]
+
+
+def test_what_looks_the_same_is_best_together():
+    found = figure_table(
+        pd.DataFrame({"micro_f1": {"a": 0.50001, "b": 0.50002, "c": 0.4}}), "", {"micro_f1": "F1"}
+    )
+    assert found.count("**0.5000**") == 2 and found.count("**") == 4
 
 
 def test_lines_of_one_colour_differ_in_their_dashes():
@@ -413,7 +439,7 @@ def test_the_page_is_whole_and_needs_no_network(html):
         )
         assert "nan" not in ElementTree.tostring(chart, encoding="unicode")
     figures, by_metric, ensembles = outline.findall(".//section[@id='comparison']//tbody")
-    assert [row.find("th").text for row in by_metric] == [*WITH_COMMON.values()]
+    assert [row.find("th").text for row in by_metric] == [*METRICS.values()]
     assert [row.find("th").text for row in ensembles] == list(ARCHITECTURES)
     rows = figures.findall("tr")
     assert [row.find("th").text for row in rows] == [
@@ -430,8 +456,10 @@ def test_the_charts_and_bold_figures_are_those_of_the_findings(case, html):
     truth = labels["test"]
     said = predicted_of_each(truth, np.roll(truth, 1, axis=0).astype(bool))
     assert f"predicted for records with AMI, NORM: {said[0, 1]:.0%}<" in page and said[0, 1] != said[1, 0]
-    from_best = findings.from_best[findings.from_best["metric"] == "macro_auprc"].set_index("architecture")
-    for row in (from_best.loc["cnn"], findings.order.loc["cnn_bilstm"]):
+    from_best = of_metric(findings.from_best, "macro_auprc")
+    order, what = order_shown(findings.order)
+    assert what == "macro-AUPRC, ≥ 10 positives"
+    for row in (from_best.loc["cnn"], order.loc["cnn_bilstm"]):
         title = f"{row.name}: {row['difference']:+.4f} [{row['low']:+.4f}, {row['high']:+.4f}]"
         assert f"<title>{title}</title>" in page
     for metric, best in (("hamming_loss", min), ("micro_f1", max)):

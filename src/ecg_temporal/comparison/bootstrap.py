@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_array
-from scipy.stats import norm
+from scipy.stats import norm, t
 
 from ecg_temporal.evaluation.metrics import average_precision, nanmean
 from ecg_temporal.evaluation.summary import COMMON, figures
@@ -58,6 +58,8 @@ class Sample:
     ----------
     value : dict of str to float
         On the records as they are: the figures of `figures`.
+    by_seed : dict of str to float64 array [seeds]
+        The same of each seed.
     replicates : dict of str to float64 array [replicates]
         The same in every resample.
     by_class, class_replicates : float64 arrays [classes] and [classes, replicates]
@@ -66,6 +68,7 @@ class Sample:
     """
 
     value: dict[str, float]
+    by_seed: dict[str, Array]
     replicates: dict[str, Array]
     by_class: Array
     class_replicates: Array
@@ -92,8 +95,10 @@ def resample(labels: Labels, scores: Scores, decisions: Decisions, draws: Draws)
     truth = labels.astype(bool)
     seeds = [_one_seed(truth, s, d, draws) for s, d in zip(scores, decisions, strict=True)]
     points = [figures(labels, s, d) for s, d in zip(scores, decisions, strict=True)]
+    by_seed = {name: np.array([point[name] for point in points]) for name in points[0]}
     return Sample(
-        value={name: float(np.mean([point[name] for point in points])) for name in points[0]},
+        value={name: float(values.mean()) for name, values in by_seed.items()},
+        by_seed=by_seed,
         replicates={name: np.mean([seed[name] for seed, _ in seeds], axis=0) for name in seeds[0][0]},
         by_class=np.mean([average_precision(labels, s) for s in scores], axis=0),
         class_replicates=np.mean([precision for _, precision in seeds], axis=0),
@@ -113,41 +118,51 @@ def intervals(samples: dict[str, Sample]) -> pd.DataFrame:
 def differences(samples: dict[str, Sample], against: str, apart: str | None = None) -> pd.DataFrame:
     """Return the difference of each architecture from `against` by metric, with its 95% interval.
 
-    Columns: architecture, metric, against, difference, low, high, p and p_holm, which is corrected for the
-    number of architectures that are set against it on that metric (Holm, 1979). The architecture `apart` is
-    not one of these: whether it is there changes nothing for the others.
+    Columns: architecture, metric, against, difference, low, high, again_low and again_high, which are
+    `trained_again`'s, p, and p_holm, which is corrected for the number of architectures that are set against
+    it on that metric (Holm, 1979). The architecture `apart` is not one of these: whether it is there changes
+    nothing for the others.
     """
     rows = []
     for name, sample in samples.items():
+        other = samples[against]
         for metric, replicates in sample.replicates.items() if name != against else ():
-            change = replicates - samples[against].replicates[metric]
-            difference = sample.value[metric] - samples[against].value[metric]
-            rows.append((name, metric, against, difference, *percentiles(change), p_value(change)))
-    columns = ["architecture", "metric", "against", "difference", "low", "high", "p"]
-    table = pd.DataFrame(rows, columns=columns)
+            change = replicates - other.replicates[metric]
+            difference = sample.value[metric] - other.value[metric]
+            again = trained_again(difference, change, sample.by_seed[metric], other.by_seed[metric])
+            rows.append((name, metric, against, difference, *percentiles(change), *again, p_value(change)))
+    ends = ["low", "high", "again_low", "again_high"]
+    table = pd.DataFrame(rows, columns=["architecture", "metric", "against", "difference", *ends, "p"])
     family = [table["metric"], table["architecture"] == apart]
     table["p_holm"] = table.groupby(family)["p"].transform(holm)
     return table
 
 
-def class_differences(samples: dict[str, Sample], against: str, classes: list[str]) -> pd.DataFrame:
+def of_metric(table: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Return the rows of one metric, of `intervals`, `differences` or the like, by architecture."""
+    return table[table["metric"] == metric].set_index("architecture")
+
+
+def class_differences(samples: dict[str, Sample], against: str, positives: dict[str, int]) -> pd.DataFrame:
     """Return the difference in average precision from `against` by architecture and class.
 
-    Columns: architecture, subclass, difference, low, high and undefined, the share of replicates in which the
-    class has no positive record.
+    `positives` are the classes in order, with their number of positive records. Columns: architecture,
+    subclass, positives, difference, low, high and undefined, the share of replicates in which the class has
+    no positive record.
     """
     rows = []
     for name, sample in samples.items():
         if name != against:
             changes = sample.class_replicates - samples[against].class_replicates
-            for k, subclass in enumerate(classes):
+            for k, (subclass, count) in enumerate(positives.items()):
                 difference = sample.by_class[k] - samples[against].by_class[k]
                 undefined = np.isnan(changes[k]).mean()
-                rows.append((name, subclass, difference, *percentiles(changes[k]), undefined))
-    return pd.DataFrame(rows, columns=["architecture", "subclass", "difference", "low", "high", "undefined"])
+                rows.append((name, subclass, count, difference, *percentiles(changes[k]), undefined))
+    columns = ["architecture", "subclass", "positives", "difference", "low", "high", "undefined"]
+    return pd.DataFrame(rows, columns=columns)
 
 
-def order_effect(labels: Labels, sample: Sample, permuted: Scores, draws: Draws) -> dict[str, float]:
+def order_effect(labels: Labels, sample: Sample, permuted: Scores, draws: Draws) -> pd.DataFrame:
     """Return macro-AUPRC as it is and with permuted frames, and the difference with its 95% interval.
 
     Parameters
@@ -160,17 +175,23 @@ def order_effect(labels: Labels, sample: Sample, permuted: Scores, draws: Draws)
 
     Returns
     -------
-    dict
-        intact, permuted, difference, low and high.
+    DataFrame
+        Of all classes and of the common ones, a row each: metric, intact, permuted, difference, low and high.
 
     """
     truth = labels.astype(bool)
     flat = permuted.reshape(-1, *labels.shape)
-    replicates = np.mean([_macro(_rankings(truth, scores, draws)[0]) for scores in flat], axis=0)
-    value = float(np.mean([nanmean(average_precision(labels, scores)) for scores in flat]))
-    intact = sample.value["macro_auprc"]
-    low, high = percentiles(replicates - sample.replicates["macro_auprc"])
-    return {"intact": intact, "permuted": value, "difference": value - intact, "low": low, "high": high}
+    precision = np.stack([average_precision(labels, scores) for scores in flat])
+    drawn = np.stack([_rankings(truth, scores, draws)[0] for scores in flat])
+    common = truth.sum(axis=0) >= COMMON
+    rows = []
+    for metric, classes in (("macro_auprc", np.full(len(common), True)), ("macro_auprc_common", common)):
+        value = float(np.mean([nanmean(each[classes]) for each in precision]))
+        replicates = np.mean([_macro(each[classes]) for each in drawn], axis=0)
+        intact = sample.value[metric]
+        low, high = percentiles(replicates - sample.replicates[metric])
+        rows.append((metric, intact, value, value - intact, low, high))
+    return pd.DataFrame(rows, columns=["metric", "intact", "permuted", "difference", "low", "high"])
 
 
 def interval(value: float, replicates: Array) -> tuple[float, float]:
@@ -207,6 +228,37 @@ def percentiles(replicates: Array) -> tuple[float, float]:
         return float("nan"), float("nan")
     low, high = np.quantile(known, [0.025, 0.975])
     return float(low), float(high)
+
+
+def trained_again(difference: float, replicates: Array, seeds: Array, others: Array) -> tuple[float, float]:
+    """Return the 95% interval of a difference of two on other test records *and* with other seeds.
+
+    The variance of the replicates and those of both means over seeds are added, and count with the degrees
+    of freedom of Welch and Satterthwaite (Biometrics Bulletin 2(6), 1946).
+
+    Parameters
+    ----------
+    difference : float
+    replicates : float64 array
+        Of the difference; those that are NaN are left out.
+    seeds, others : float64 array [seeds]
+        The figure of each seed, of the one and of the other.
+
+    Returns
+    -------
+    low, high : float
+        NaN where a variance is not known, as that of one seed.
+
+    """
+    known = replicates[~np.isnan(replicates)]
+    if len(known) < 2 or min(len(seeds), len(others)) < 2:
+        return float("nan"), float("nan")
+    of_seeds = [each.var(ddof=1) / len(each) for each in (seeds, others)]
+    total = known.var(ddof=1) + sum(of_seeds)
+    spread = sum(v**2 / (len(each) - 1) for v, each in zip(of_seeds, (seeds, others), strict=True))
+    quantile = t.ppf(0.975, total**2 / spread) if spread else norm.ppf(0.975)
+    reach = float(quantile * np.sqrt(total))
+    return difference - reach, difference + reach
 
 
 def p_value(replicates: Array) -> float:

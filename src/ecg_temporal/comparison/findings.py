@@ -1,6 +1,7 @@
 """What the comparison found: every table of the report, computed from predictions, probes and results."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,12 +13,13 @@ from ecg_temporal.comparison.bootstrap import (
     differences,
     draw,
     intervals,
+    of_metric,
     order_effect,
     resample,
 )
 from ecg_temporal.comparison.recipe import CANDIDATE, Recipe
 from ecg_temporal.comparison.results import Probes, Results
-from ecg_temporal.comparison.verdict import Verdict, best, verdict
+from ecg_temporal.comparison.verdict import Verdict, amount, best, verdict
 from ecg_temporal.evaluation.calibration import reliability_curve, sigmoid
 from ecg_temporal.evaluation.decisions import DecisionRule
 from ecg_temporal.evaluation.metrics import average_precision, nanmean
@@ -26,16 +28,8 @@ from ecg_temporal.evaluation.summary import HEADLINE, Labels, figures, fit_rules
 
 Curve = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]
 
-VERDICT_METRIC = "macro_auprc"
-VERDICTS = (
-    VERDICT_METRIC,
-    "macro_auprc_common",
-    "macro_auroc",
-    "micro_f1",
-    "hamming_loss",
-    "subset_accuracy",
-)
-"""The metrics that have a verdict; the first has the say."""
+VERDICT_METRIC = HEADLINE[0]
+"""Each metric of HEADLINE has a verdict; that on macro-AUPRC has the say."""
 
 
 @dataclass(frozen=True)
@@ -50,13 +44,16 @@ class Findings:
         The best of those with recurrence, to be set against the reference diagnosis by diagnosis; None where
         there is none, or it is the reference.
     verdicts : dict of str to Verdict
-        By metric of VERDICTS, but for those that are defined for no architecture.
+        By metric of HEADLINE, but for those that are defined for no architecture.
+    recurrence : dict or None
+        The row of `bootstrap.differences` that sets the best with recurrence against what is enough without,
+        on VERDICT_METRIC; None where the verdict says that by itself, or there is none.
     intervals, from_reference, from_best, classes : DataFrame
         As `comparison.bootstrap` gives them; `classes` are differences from the reference.
     labelled : DataFrame
         HEADLINE by architecture, on the test records that have a label.
     order : DataFrame
-        By architecture: intact, permuted, and difference, low and high of VERDICT_METRIC.
+        `bootstrap.order_effect` of each architecture.
     order_classes : DataFrame
         Average precision lost by permutation, [subclass, architecture].
     context : DataFrame
@@ -65,15 +62,16 @@ class Findings:
     gaps : DataFrame
         By architecture: loss and VERDICT_METRIC on each split.
     cost : DataFrame
-        By architecture, what stages/probe.py measured.
+        By architecture, what stages/probe.py measured, and parameters.
     reliability : dict of str to tuple of arrays
-        "as trained" and "calibrated" → `reliability_curve` of `best`, over its seeds.
+        "as trained" and "calibrated" → `reliability_curve` of what is enough, over its seeds.
 
     """
 
     best: str
     recurrent: str | None
     verdicts: dict[str, Verdict]
+    recurrence: dict[str, Any] | None
     intervals: pd.DataFrame
     from_reference: pd.DataFrame
     from_best: pd.DataFrame
@@ -131,26 +129,33 @@ def find(
     strongest = best(scores.loc[recurrent, VERDICT_METRIC], VERDICT_METRIC) if recurrent else None
     parameters = results.headline["parameters"].to_dict()
     verdicts = {}
-    for metric in VERDICTS:
+    for metric in HEADLINE:
         if scores[metric].notna().any():
             from_its_best = differences(samples, best(scores[metric], metric), CANDIDATE)
             verdicts[metric] = verdict(from_its_best, compared, parameters, metric)
+    enough = verdicts[VERDICT_METRIC].least
+    recurrence = None
+    if strongest not in (None, winner) and amount(compared[enough])[0] == 0:
+        from_enough: Any = of_metric(differences(samples, enough), VERDICT_METRIC).to_dict("index")
+        recurrence = {"architecture": strongest, **from_enough[strongest]}
     has_label = np.asarray(truth.any(axis=1))
+    positives = dict(zip(classes, truth.sum(axis=0).tolist(), strict=True))
     return Findings(
         best=winner,
         recurrent=strongest if strongest != bootstrap.reference else None,
         verdicts=verdicts,
+        recurrence=recurrence,
         intervals=intervals(samples),
         from_reference=differences(samples, bootstrap.reference, CANDIDATE),
         from_best=differences(samples, winner, CANDIDATE),
-        classes=class_differences(samples, bootstrap.reference, classes),
+        classes=class_differences(samples, bootstrap.reference, positives),
         labelled=_labelled(truth, has_label, predictions, decisions),
         order=_order(truth, samples, probes, draws),
         order_classes=_order_classes(truth, samples, probes, classes),
         context=_context(truth, samples, probes, recipe.probes.seconds),
         gaps=_gaps(results),
         cost=pd.DataFrame.from_dict(probes.cost, orient="index").join(results.headline["parameters"]),
-        reliability=_reliability(truth, predictions[winner], fit_rules(labels, predictions[winner], "platt")),
+        reliability=_reliability(truth, predictions[enough], fit_rules(labels, predictions[enough], "platt")),
     )
 
 
@@ -171,8 +176,10 @@ def _labelled(
 def _order(
     truth: NDArray[np.uint8], samples: dict[str, Sample], probes: Probes, draws: NDArray[np.float32]
 ) -> pd.DataFrame:
-    rows = {name: order_effect(truth, sample, probes.order[name], draws) for name, sample in samples.items()}
-    return pd.DataFrame.from_dict(rows, orient="index")
+    effects = {
+        name: order_effect(truth, sample, probes.order[name], draws) for name, sample in samples.items()
+    }
+    return pd.concat(effects, names=["architecture", None]).reset_index("architecture")
 
 
 def _order_classes(

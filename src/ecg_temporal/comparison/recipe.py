@@ -27,3 +27,11 @@ class Recipe:
     def compared(self) -> dict[str, ArchitectureSettings]:
         """All architectures but the candidate."""
         return {name: each for name, each in self.architectures.items() if name != CANDIDATE}
+
+    @property
+    def candidate(self) -> str:
+        """In words what the candidate is, and which of the compared it equals."""
+        same = [name for name, each in self.compared.items() if each == self.architectures[CANDIDATE]]
+        return f"{CANDIDATE} is the candidate of params.yaml" + (
+            f", here the same as {same[0]}" if same else ""
+        )

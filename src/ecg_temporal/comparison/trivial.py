@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from ecg_temporal.evaluation.metrics import multilabel_metrics
+from ecg_temporal.evaluation.summary import figures
 
 
 def trivial_lines(classes: list[str], labels: NDArray[np.uint8]) -> dict[str, dict[str, float]]:
@@ -27,6 +27,6 @@ def trivial_lines(classes: list[str], labels: NDArray[np.uint8]) -> dict[str, di
     always = nothing.copy()
     always[:, common] = 1.0
     return {
-        "nothing": multilabel_metrics(labels, nothing),
-        f"always {classes[common]}": multilabel_metrics(labels, always),
+        "nothing": figures(labels, nothing, nothing > 0),
+        f"always {classes[common]}": figures(labels, always, always > 0),
     }

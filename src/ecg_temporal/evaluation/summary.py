@@ -10,7 +10,14 @@ from ecg_temporal.evaluation.metrics import average_precision, nanmean, roc_auc,
 from ecg_temporal.evaluation.predictions import SPLITS, Predictions, rows
 from ecg_temporal.evaluation.settings import RULES
 
-HEADLINE = ("macro_auprc", "macro_auroc", "micro_f1", "hamming_loss", "subset_accuracy")
+HEADLINE = (
+    "macro_auprc",
+    "macro_auprc_common",
+    "macro_auroc",
+    "micro_f1",
+    "hamming_loss",
+    "subset_accuracy",
+)
 THRESHOLDED = ("micro_f1", "hamming_loss", "subset_accuracy")
 COMMON = 10
 """A class with fewer positive records moves macro-AUPRC by hundredths: `macro_auprc_common` leaves it out."""
@@ -63,8 +70,8 @@ def by_seed(seeds: list[int], labels: Labels, predictions: Predictions, rule: st
 
 def headline(
     seeds: pd.DataFrame, labels: Labels, predictions: Predictions, rule: str, parameters: int
-) -> dict[str, float]:
-    """Return the figures of metrics/<architecture>.json, all of the test fold.
+) -> dict[str, float | None]:
+    """Return the figures of metrics/<architecture>.json, all of the test fold; None where one is not defined.
 
     HEADLINE under `rule`, the mean over seeds of `by_seed`'s table; THRESHOLDED at 0.5 as NAME_at_half; and
     HEADLINE of the seeds' ensemble, whose logits are averaged, under the rule that is learned on its own
@@ -78,7 +85,8 @@ def headline(
     decisions = fit_ensemble_rule(labels, predictions, rule).decide(logits)
     ensemble = figures(labels["test"], logits, decisions)
     found |= {f"ensemble_{name}": ensemble[name] for name in HEADLINE}
-    return {name: float(value) for name, value in found.items()} | {"parameters": parameters}
+    known = {name: None if np.isnan(value) else float(value) for name, value in found.items()}
+    return known | {"parameters": parameters}
 
 
 def by_rule(labels: Labels, predictions: Predictions) -> pd.DataFrame:

@@ -79,7 +79,8 @@ def model_card(
         "that a group has; a record without sex or age is in none of their groups.",
         _groups(groups),
         "## By diagnosis\n\nIntervals as above; of a recall or precision of 0 or 1 that no resample changes, those of "
-        "Clopper and Pearson.",
+        "Clopper and Pearson. Another figure that none changes has no interval: it rests on too few records to say "
+        "anything.",
         _classes(classes),
         "## Where it fails",
         _failures(classes) + (NO_RHYTHM if on_ptbxl else ""),

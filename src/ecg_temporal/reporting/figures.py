@@ -9,12 +9,23 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from matplotlib.transforms import Bbox
 
+from ecg_temporal.comparison.bootstrap import of_metric
 from ecg_temporal.comparison.findings import VERDICT_METRIC, Findings
 from ecg_temporal.comparison.recipe import Recipe
 from ecg_temporal.comparison.results import Results, positives
 from ecg_temporal.comparison.verdict import amount
 from ecg_temporal.models.settings import ArchitectureSettings
-from ecg_temporal.reporting.style import COSTS, DASHES, FAMILIES, best_by_depth, dash, family, pareto_front
+from ecg_temporal.reporting.style import (
+    COSTS,
+    DASHES,
+    FAMILIES,
+    best_by_depth,
+    dash,
+    family,
+    leaning,
+    order_shown,
+    pareto_front,
+)
 from ecg_temporal.reporting.tables import METRICS, PAPER
 
 STYLE: Any = {
@@ -42,7 +53,7 @@ def draw_all(
         "differences": differences(findings.from_reference, compared, reference, note),
         "time": time_probes(findings.order, findings.context, compared, note),
         "average_precision_by_class": class_heat_map(per_class, list(compared), note),
-        "calibration": reliability(findings.reliability, findings.best, note),
+        "calibration": reliability(findings.reliability, findings.verdict.least, note),
         "cost": pareto(findings.cost, score, compared, note),
         "learning_curves": learning_curves(results.history, compared, note),
     }
@@ -158,7 +169,7 @@ def depth(
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(8, 4.6), layout="constrained")
         axes = figure.subplots()
-        rows = intervals[intervals["metric"] == "macro_auprc"].set_index("architecture")
+        rows = of_metric(intervals, VERDICT_METRIC)
         kinds: dict[str, list[tuple[int, str]]] = {}
         for name, settings in architectures.items():
             kinds.setdefault(family(settings), []).append((amount(settings)[0], name))
@@ -200,7 +211,8 @@ def time_probes(
         figure = Figure(figsize=(11, 2 + 0.24 * len(names)), layout="constrained")
         left, right = figure.subplots(1, 2)
         styles = [FAMILIES[family(each)] for each in architectures.values()]
-        _forest(left, order.loc[names].to_dict("records"), styles)
+        rows, what = order_shown(order)
+        _forest(left, rows.loc[names].to_dict("records"), styles)
         for name, (color, marker) in zip(names, styles, strict=True):
             curve = context.loc[name]
             right.plot(
@@ -215,7 +227,7 @@ def time_probes(
             )
         left.set_yticks(range(len(names)), names)
         left.invert_yaxis()
-        left.set(xlabel="change of macro-AUPRC when frames are permuted")
+        left.set(xlabel=f"change of {what}, when frames are permuted")
         right.set(xlabel="seconds of signal", ylabel="macro-AUPRC, test fold", xscale="log")
         right.set_xticks(list(context.columns), [f"{seconds:g}" for seconds in context.columns])
         right.minorticks_off()
@@ -236,7 +248,7 @@ def class_forest(
         figure = Figure(figsize=(7.5, 1.6 + 0.24 * len(rows)), layout="constrained")
         axes = figure.subplots()
         cells: Any = rows.to_dict("records")
-        colors = ["#D55E00" if c["high"] < 0 else "#0072B2" if c["low"] > 0 else "#666666" for c in cells]
+        colors = [("#666666", "#0072B2", "#D55E00")[leaning(cell)] for cell in cells]
         _forest(axes, cells, [(color, "o") for color in colors])
         axes.set_yticks(range(len(rows)), [f"{name} ({count})" for name, count in counts.items()])
         axes.invert_yaxis()

@@ -9,22 +9,32 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ecg_temporal.comparison.bootstrap import of_metric
 from ecg_temporal.comparison.findings import VERDICT_METRIC, Findings
 from ecg_temporal.comparison.recipe import Recipe
 from ecg_temporal.comparison.results import Results, positives
 from ecg_temporal.comparison.verdict import LOWER_IS_BETTER, amount
+from ecg_temporal.evaluation.summary import COMMON
 from ecg_temporal.models.settings import ArchitectureSettings
-from ecg_temporal.probing.settings import ProbeSettings
 from ecg_temporal.ptbxl.names import NAMES
 from ecg_temporal.ptbxl.waveforms import LEADS
 from ecg_temporal.reporting import svg
 from ecg_temporal.reporting.examples import Example
-from ecg_temporal.reporting.style import COSTS, best_by_depth, dash, family, pareto_front
+from ecg_temporal.reporting.style import (
+    COSTS,
+    RULES,
+    best_by_depth,
+    dash,
+    family,
+    leaning,
+    order_shown,
+    pareto_front,
+)
 from ecg_temporal.reporting.tables import METRICS, SYNTHETIC, sentence, verdict_rows
 from ecg_temporal.store import Description
 
 SHOWN_LEADS = ("II", "V1", "V5")
-DASHES = "<p>Dashed: two recurrent layers, or a wider trunk. Dotted: three. Both in turn: more.</p>"
+DASHES = "<p>Dashed: two recurrent layers, or a wider trunk. Dotted: three. Dash-dotted: four or more.</p>"
 STYLE = (Path(__file__).parent / "page.css").read_text(encoding="utf-8")
 SCRIPT = (Path(__file__).parent / "page.js").read_text(encoding="utf-8")
 
@@ -70,10 +80,10 @@ def report_page(
     score = models[VERDICT_METRIC]
     seeds = ", ".join(map(str, recipe.train.seeds))
     sections = [
-        ("comparison", "The comparison", _comparison(table, findings, recipe.rule)),
+        ("comparison", "The comparison", _comparison(table, findings, recipe)),
         ("cost", "What a point of score costs", _cost(findings, score, compared)),
         ("depth", "Depth and direction", _depth(findings, compared)),
-        ("time", "Order and context", _time(findings, compared, recipe.probes, about.sampling_rate_hz)),
+        ("time", "Order and context", _time(findings, recipe, about.sampling_rate_hz)),
         (
             "diagnoses",
             "Which diagnoses gain or lose",
@@ -92,7 +102,7 @@ def report_page(
         for key, title, content in sections
     )
     warning = f'<p class="warning"><strong>{escape(SYNTHETIC)}.</strong></p>' if about.synthetic else ""
-    verdict = _bold(sentence(findings.verdict, score, compared))
+    verdict = _bold(sentence(findings.verdict, score, compared, findings.recurrence))
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -108,7 +118,7 @@ def report_page(
     )
 
 
-def _comparison(table: pd.DataFrame, findings: Findings, rule: str) -> str:
+def _comparison(table: pd.DataFrame, findings: Findings, recipe: Recipe) -> str:
     cells = findings.intervals.set_index(["architecture", "metric"]).to_dict("index")
     models = table[table["kind"] == "architecture"]
     rows, ensembles = "", ""
@@ -131,9 +141,10 @@ def _comparison(table: pd.DataFrame, findings: Findings, rule: str) -> str:
         for first, *rest in verdicts
     )
     return (
-        f"<p>Decision rule {escape(rule)}; mean over seeds, below it the 95% interval of a bootstrap over the test "
-        "patients and the standard deviation over seeds. A click on a heading sorts. In bold the best "
-        "architecture; <em>nothing</em> and <em>always …</em> are constant predictions.</p>"
+        f"<p>Decision rule {escape(recipe.rule)}: {escape(_rule(recipe.rule))}. Mean over seeds, below it the 95% "
+        "interval of a bootstrap over the test patients and the standard deviation over seeds. A click on a heading "
+        "sorts. In bold the best architecture, or several that are the same to four digits; "
+        f"{escape(recipe.candidate)}. <em>nothing</em> and <em>always …</em> are constant predictions.</p>"
         + _table("Test fold", ["architecture", *METRICS.values(), "parameters"], rows)
         + "<p>The same question by each metric in turn: the best architecture, and the least temporal modelling whose "
         "95% interval of the difference from it spans 0.</p>"
@@ -156,7 +167,7 @@ def _row_of(
             continue
         best = models[column].min() if metric in LOWER_IS_BETTER else models[column].max()
         shown = f"{value:.4f}"
-        if row["kind"] == "architecture" and value == best:
+        if row["kind"] == "architecture" and shown == f"{best:.4f}":
             shown = f"<strong>{shown}</strong>"
         text += f'<td data-value="{value}">{shown}{notes.get(metric, "")}</td>'
     return f"{text}{last}</tr>"
@@ -183,14 +194,14 @@ def _cost(findings: Findings, score: pd.Series, compared: dict[str, Architecture
         charts += f"<figure>{svg.scatter(marks, label, 'macro-AUPRC', front)}</figure>"
     return (
         "<p>Nothing cheaper scores higher than what the dashed line joins. Point at a mark for its figures. Minutes of "
-        "the training steps with whatever else the machine did; the shortest of 100 latencies; memory of a forward and "
-        "backward pass.</p>"
+        "the training steps if all epochs were as fast as the fastest, where differences of a tenth mean nothing; the "
+        "shortest of 100 latencies; memory of a forward and backward pass.</p>"
         f'{_legend(compared)}<div class="charts">{charts}</div>'
     )
 
 
 def _depth(findings: Findings, compared: dict[str, ArchitectureSettings]) -> str:
-    rows = findings.intervals[findings.intervals["metric"] == VERDICT_METRIC].set_index("architecture")
+    rows = of_metric(findings.intervals, VERDICT_METRIC)
     value = rows["value"].to_dict()
     plain = [name for name, each in compared.items() if amount(each)[0] == 0 and each.widen == 1]
     series: dict[str, tuple[str, list[tuple[float, float]]]] = {}
@@ -204,7 +215,7 @@ def _depth(findings: Findings, compared: dict[str, ArchitectureSettings]) -> str
         elif layers:
             series[name] = (_css(each), [point])
     series = {kind: (css, sorted(points)) for kind, (css, points) in series.items()}
-    from_best = findings.from_best[findings.from_best["metric"] == VERDICT_METRIC].set_index("architecture")
+    from_best = of_metric(findings.from_best, VERDICT_METRIC)
     marks = [
         _row(name, from_best.loc[name], _css(compared[name])) for name in compared if name in from_best.index
     ]
@@ -220,10 +231,9 @@ def _depth(findings: Findings, compared: dict[str, ArchitectureSettings]) -> str
     return f'<p>{escape(about)}</p>{_legend(compared)}<div class="charts">{drawn}</div>'
 
 
-def _time(
-    findings: Findings, compared: dict[str, ArchitectureSettings], probes: ProbeSettings, rate: int
-) -> str:
-    marks = [_row(name, findings.order.loc[name], _css(each)) for name, each in compared.items()]
+def _time(findings: Findings, recipe: Recipe, rate: int) -> str:
+    compared, (order, what) = recipe.compared, order_shown(findings.order)
+    marks = [_row(name, order.loc[name], _css(each)) for name, each in compared.items()]
     series = {
         name: (line_class(each), [(float(s), float(v)) for s, v in findings.context.loc[name].items()])  # type: ignore[arg-type]
         for name, each in compared.items()
@@ -231,11 +241,13 @@ def _time(
     seconds = [float(s) for s in findings.context.columns]  # type: ignore[arg-type]
     reach = int(findings.cost["receptive_field_samples"].iloc[0]) / rate
     return (
-        f"<p>One frame of the trunk sees {reach:.2f} s of signal. Left: what a model loses when the frames come "
-        f"in random order ({probes.permutations} orders, averaged). Right: the same models on the middle of each "
-        "record, and at 10 s on all of it, the mean over its pieces.</p>"
+        f"<p>One frame of the trunk sees {reach:.2f} s of signal. First: what changes when the frames come in "
+        f"random order ({recipe.probes.permutations} orders, averaged). Shuffled frames are unlike anything in training, "
+        "so that a loss need not be due to order alone; the intervals are not corrected for their number. Second: the "
+        "same models on the middle of each record, and at 10 s on all of it, the mean over its pieces of "
+        f"{recipe.train.crop_seconds:g} s; no model sees more at once.</p>"
         f'{_legend(compared)}{DASHES}<div class="charts"><figure>'
-        f"{svg.forest(marks, 'change of macro-AUPRC with permuted frames')}</figure>"
+        f"{svg.forest(marks, f'change of {what} with permuted frames')}</figure>"
         f"<figure>{svg.lines(series, 'seconds of signal', 'macro-AUPRC', x_ticks=seconds)}</figure></div>"
     )
 
@@ -251,13 +263,14 @@ def _diagnoses(
     marks: list[svg.Mark] = []
     for name, count in positives(results.per_class).items():
         row = rows.loc[name]
-        css = "lose" if row["high"] < 0 else "gain" if row["low"] > 0 else "even"
+        css = ("even", "gain", "lose")[leaning(row)]
         marks.append(_row(f"{name} ({count})", row, css))
     chart = svg.forest(marks, "difference in average precision")
     return (
         f"<p>Average precision of {escape(findings.recurrent)}, the best with recurrence, minus that of "
         f"{escape(reference)}; in brackets the positive test records. 95% intervals, not corrected for the number "
-        f'of classes.</p><figure class="one">{chart}</figure>'
+        f"of classes; in colour where they leave out 0 and the class has {COMMON} positive records or more.</p>"
+        f'<figure class="one">{chart}</figure>'
     )
 
 
@@ -278,7 +291,7 @@ def _calibration(findings: Findings) -> str:
     keys = '<p class="legend"><span class="even">as trained</span><span class="gain">calibrated</span></p>'
     chart = svg.lines(series, "predicted probability", "share of positive records", diagonal=True)
     return (
-        f"<p>{escape(findings.best)} on the test fold, classes and seeds pooled, as trained and after Platt scaling per "
+        f"<p>{escape(findings.verdict.least)} on the test fold, classes and seeds pooled, as trained and after Platt scaling per "
         f'class, fitted on the validation fold.</p>{keys}<figure class="one">{chart}</figure>'
     )
 
@@ -357,6 +370,11 @@ def _methods(findings: Findings, about: Description, recipe: Recipe) -> str:
         "<p>All tables and intervals: comparison.md and tables/ beside this page. "
         f"Signals and labels of the test fold: SHA-256 <code>{about.sha256[:16]}…</code></p>"
     )
+
+
+def _rule(rule: str) -> str:
+    first, *rest = rule.split("+")
+    return "; ".join([RULES[first], *(RULES[f"+{each}"] for each in rest)])
 
 
 def _row(name: str, row: Any, css: str) -> svg.Mark:

@@ -4,20 +4,21 @@ import pandas as pd
 
 from ecg_temporal.comparison.findings import VERDICT_METRIC, Findings
 from ecg_temporal.comparison.recipe import CANDIDATE, Recipe
-from ecg_temporal.comparison.results import Results
+from ecg_temporal.comparison.results import Results, positives
 from ecg_temporal.comparison.settings import BootstrapSettings
 from ecg_temporal.comparison.verdict import LOWER_IS_BETTER
-from ecg_temporal.evaluation.summary import THRESHOLDED
-from ecg_temporal.probing.settings import ProbeSettings
+from ecg_temporal.evaluation.summary import COMMON, THRESHOLDED
+from ecg_temporal.reporting.style import RULES
 from ecg_temporal.reporting.tables import (
     METRICS,
     SYNTHETIC,
     aligned,
     class_table,
-    difference,
     differences,
+    differences_again,
     figure_table,
     markdown,
+    order_table,
     sentence,
     verdict_rows,
 )
@@ -63,27 +64,31 @@ def comparison_page(
     parts = [
         "# How much temporal modelling is enough?",
         f"> **{SYNTHETIC}.**" if about.synthetic else "",
-        sentence(findings.verdict, models[VERDICT_METRIC], recipe.compared)
-        + " The sentence is computed: of the best in macro-AUPRC and all whose 95% interval of the difference "
-        "from it spans 0, the one with fewest recurrent layers, then one direction before two, then fewest "
-        "parameters. An interval that spans 0 does not prove equality, and covers the choice of test "
-        "patients alone, not another training.",
+        sentence(findings.verdict, models[VERDICT_METRIC], recipe.compared, findings.recurrence)
+        + " How this is decided: every architecture whose 95% interval of the difference from the best in "
+        "macro-AUPRC spans 0 counts as good enough, and the one with the least temporal modelling among them is "
+        "named: the fewest recurrent layers, then one direction before two, then the fewest parameters. An "
+        "interval that spans 0 does not prove equality, and covers the choice of test patients alone, not another "
+        "training.",
         f"{about.dataset}, test fold: {records:,} records, {len(about.classes)} diagnostic subclasses. "
         f"Epochs: {recipe.train.epochs}; seeds: {seeds} ({spread}). Decision rule: {recipe.rule}, learned on the "
         "validation fold.",
         markdown(table),
-        "In bold the best architecture. *nothing* and *always …* are constant predictions."
+        f"In bold the best architecture, or several that are the same to four digits; {recipe.candidate}. "
+        "*nothing* and *always …* are constant predictions. The second figure leaves out the classes with fewer "
+        f"than {COMMON} positive test records, where a record more or less on top moves macro-AUPRC by hundredths."
         + (PAPER if (table["kind"] == "paper").any() else ""),
         "By each metric in turn, the best architecture and, found in the same way, what is enough:",
         aligned(verdict_rows(findings.verdicts, findings.intervals), text_columns=2),
         _other_readings(models, findings),
         _rules(results, names, recipe.rule),
         _differences(findings, names, recipe.bootstrap),
-        _time(findings, names, recipe.probes, about.sampling_rate_hz),
+        _time(findings, recipe, results, about.sampling_rate_hz),
         f"## Which diagnoses gain or lose\n\n{findings.recurrent}, the best with recurrence, against "
         f"{reference}: average precision on the test fold, with 95% intervals of the difference, "
-        "in bold where they leave out 0 (not corrected for their number). A class that no record of a "
-        "replicate has is left out there; the last column says how often. The others: tables/classes.csv.\n\n"
+        f"in bold where they leave out 0 (not corrected for their number), but for classes with fewer than {COMMON} "
+        "positive records. Some resamples hold no positive record of a rare class; they are skipped for it, and the "
+        "last column says how many. The other architectures: tables/classes.csv.\n\n"
         + class_table(findings.classes, results.per_class, reference, findings.recurrent)
         if findings.recurrent
         else "",
@@ -122,19 +127,30 @@ def _rules(results: Results, names: list[str], rule: str) -> str:
     return "\n\n".join(
         [
             "## Decision rules",
-            "Every rule is learned on the validation fold. half: probability of 0.5 or more, as trained; platt: "
-            "the same after Platt scaling, class by class; f1: a threshold per class that maximises its F1; "
-            "micro_f1: one threshold for all; +likeliest: where no class is left, the likeliest; powerset (label "
-            "powerset): the most probable of the label sets that the training folds have. The tables above are "
-            f"under **{rule}** (`decision.rule` in params.yaml). Mean over architectures and seeds. On the "
-            "validation fold alone, cross-validated in five parts, the best by mean rank in the three "
+            f"Every rule is learned on the validation fold. {'; '.join(f'{k}: {v}' for k, v in RULES.items())}. "
+            f"The tables above are under **{rule}** (`decision.rule` in params.yaml). Mean over architectures and "
+            "seeds. On the validation fold alone, cross-validated in five parts, the best by mean rank in the three "
             f"thresholded metrics is **{' and '.join(first)}**:",
             figure_table(validation, "rule", RULE_METRICS | {"rank": "mean rank of the first three ↓"}),
             "On the test fold, with the calibration of the probabilities that are given beside the decisions "
             "(classwise expected calibration error in 15 bins, and Brier score):",
             figure_table(test, "rule", RULE_METRICS | CALIBRATION),
+            "Calibration by architecture, on the test fold, as trained and after Platt scaling:",
+            _calibration(results, names),
         ]
     )
+
+
+def _calibration(results: Results, names: list[str]) -> str:
+    test = results.rules[results.rules["fold"] == "test"].set_index(["architecture", "rule"])
+    cells = test[list(CALIBRATION)].to_dict("index")
+    told = {"half": "as trained", "platt": "Platt"}
+    rows = [["", *(f"{text[:-2]}, {how}" for text in CALIBRATION.values() for how in told.values())]]
+    rows += [
+        [name, *(f"{cells[name, rule][metric]:.4f}" for metric in CALIBRATION for rule in told)]
+        for name in names
+    ]
+    return aligned(rows, text_columns=1)
 
 
 def _differences(findings: Findings, names: list[str], bootstrap: BootstrapSettings) -> str:
@@ -142,55 +158,69 @@ def _differences(findings: Findings, names: list[str], bootstrap: BootstrapSetti
         f"## Differences from {bootstrap.reference}",
         "With 95% intervals of a paired bootstrap over the patients of the test fold "
         f"({bootstrap.replicates:,} replicates, seeds averaged within a replicate); in bold "
-        "where Holm's correction over the compared architectures leaves p < 0.05 "
-        f"(never `{CANDIDATE}`, which is not one of them). They say how far the test "
-        "fold can be trusted, not how much another training would differ: that is the standard deviation "
-        "over seeds above. "
-        "Classes with fewer than ten positive test records move macro-AUPRC by hundredths; the second column "
-        "leaves them out. They also make macro-AUPRC itself too high, on average and for all alike: a few "
-        "positive records are ranked better by chance than many.",
+        "where Holm's correction over the compared architectures, metric by metric, leaves p < 0.05 "
+        f"(never `{CANDIDATE}`, which is not one of them). A p near that is as much a matter of the replicates: "
+        "others may make it bold or not. They say how far the test fold can be trusted, not how much another "
+        "training would differ. "
+        f"Classes with fewer than {COMMON} positive test records also make macro-AUPRC itself too high, on average and "
+        "for all nearly alike: a few positive records are ranked better by chance than many.",
         differences(findings.from_reference, names, CANDIDATE),
     ]
+    if findings.from_reference["again_low"].notna().any():
+        parts += [
+            "**If all were trained again**: the same differences with intervals for other test patients *and* other "
+            "seeds, whose variances are added (Welch–Satterthwaite; few seeds tell a variance only roughly). In bold "
+            "where they leave out 0, not corrected.",
+            differences_again(findings.from_reference, names),
+        ]
     if findings.best != bootstrap.reference:
         parts += [
             f"## Differences from the best, {findings.best}",
-            "It was found on the same test fold, which flatters it a little. Holm's correction is over "
-            "another family here, so that a pair may be in bold in one of the two tables alone. The sentence "
-            "at the top goes by the intervals of macro-AUPRC here, which are not corrected.",
+            "It was picked as the best on these same records, so its lead is likely somewhat too large. Holm's "
+            "correction is over another family here, so that a pair may be in bold in one of the tables alone. The "
+            "sentence at the top goes by the intervals of macro-AUPRC here, which are not corrected.",
             differences(findings.from_best, names, CANDIDATE),
         ]
     return "\n\n".join(parts)
 
 
-def _time(findings: Findings, names: list[str], probes: ProbeSettings, rate: int) -> str:
-    order = findings.order.loc[names]
-    rows = [["", "macro-AUPRC", "frames permuted", "difference"]]
-    for name, row in order.iterrows():
-        sure = row["low"] > 0 or row["high"] < 0
-        rows.append(
-            [
-                str(name),
-                f"{row['intact']:.4f}",
-                f"{row['permuted']:.4f}",
-                difference(row.to_dict(), bold=sure),
-            ]
-        )
+def _time(findings: Findings, recipe: Recipe, results: Results, rate: int) -> str:
+    names = list(recipe.architectures)
     context = findings.context.loc[names]
-    lengths = {column: f"{column:g} s" for column in context.columns}
+    lengths = {c: f"{c:g} s" + (", in pieces" if c == context.columns[-1] else "") for c in context.columns}
     reach = int(findings.cost["receptive_field_samples"].iloc[0]) / rate
     return "\n\n".join(
         [
             "## What the models make of time",
             f"**Order.** One frame of the trunk sees {reach:.2f} s of signal. Here the frames of each piece "
-            f"are put into random order before the recurrent layers ({probes.permutations} orders, averaged; "
+            f"are put into random order before the recurrent layers ({recipe.probes.permutations} orders, averaged; "
             "95% intervals of the paired bootstrap, in bold where they leave out 0, not corrected for the number "
             "of architectures). Shuffled frames are unlike anything in training, so that a loss need not be due "
             "to order alone. Without recurrence nothing can change.",
-            aligned(rows, text_columns=1),
+            order_table(findings.order, names),
+            _order_by_class(findings, recipe, results),
             "**Context.** macro-AUPRC of the same models on the middle of each record; at 10 s on all of it, "
-            "the mean over its pieces:",
+            f"the mean over its pieces. They are trained on pieces of {recipe.train.crop_seconds:g} s, and see no more "
+            "than that at once.",
             figure_table(context, columns=lengths),
         ]
+    )
+
+
+def _order_by_class(findings: Findings, recipe: Recipe, results: Results) -> str:
+    recurrent = [name for name, each in recipe.compared.items() if each.rnn != "none"]
+    common = [name for name, count in positives(results.per_class).items() if count >= COMMON]
+    if not recurrent or not common:
+        return ""
+    lost = findings.order_classes.loc[common, recurrent]
+    falls = (lost > 0).sum(axis=1).to_dict()
+    told = [
+        f"{name} ({-loss:+.4f} on average; falls in {falls[name]} of {len(recurrent)})"
+        for name, loss in lost.mean(axis=1).nlargest(3).items()
+    ]
+    return (
+        f"By diagnosis, of those with {COMMON} positive test records or more, average precision changes most in "
+        f"{', '.join(told)}. All: tables/order_by_class.csv."
     )
 
 
@@ -224,10 +254,10 @@ def _cost(findings: Findings, models: pd.DataFrame) -> str:
     return "\n\n".join(
         [
             "## What it costs",
-            f"Trained on {'; '.join(trained)}: minutes of the training steps, validation left out, mean over "
-            f"seeds, with whatever else the machine did. On {'; '.join(measured)}, in fp32: the shortest of 100 "
-            "latencies of one record of ten seconds, in pieces, and the memory of a forward and backward pass of "
-            "one batch, without the optimizer's state.",
+            f"Trained on {'; '.join(trained)}: minutes of the training steps, validation left out, if all epochs "
+            "were as fast as the fastest of any seed; differences of a tenth mean nothing. On "
+            f"{'; '.join(measured)}, in fp32: the shortest of 100 latencies of one record of ten seconds, in pieces, "
+            "and the memory of a forward and backward pass of one batch, without the optimizer's state.",
             aligned(rows, text_columns=1),
         ]
     )

@@ -1,9 +1,13 @@
 """How architectures are told apart in words and pictures, what a line joins, and which costs are drawn."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
+from ecg_temporal.comparison.bootstrap import of_metric
 from ecg_temporal.comparison.verdict import amount
+from ecg_temporal.evaluation.summary import COMMON
 from ecg_temporal.models.settings import ArchitectureSettings
 
 CELLS = {"lstm": "LSTM", "gru": "GRU", "bilstm": "BiLSTM", "bigru": "BiGRU"}
@@ -22,8 +26,18 @@ COSTS = {
     "parameters": ("parameters, millions", 1e6),
     "multiply_accumulates": ("multiply–accumulates, millions", 1e6),
     "latency_ms": ("latency of one record, ms", 1),
-    "training_seconds": ("training of a seed, minutes", 60),
+    "training_seconds": ("training at its fastest, minutes", 60),
     "training_step_bytes": ("memory of a training step, MB", 1e6),
+}
+
+
+RULES = {
+    "half": "a probability of 0.5 or more, as trained",
+    "platt": "the same after Platt scaling, class by class",
+    "f1": "a threshold per class that maximises its F1",
+    "micro_f1": "one threshold for all",
+    "+likeliest": "where no class is left, the likeliest",
+    "powerset": "label powerset, the most probable of the label sets that the training folds have",
 }
 
 
@@ -46,6 +60,27 @@ def best_by_depth(architectures: dict[str, ArchitectureSettings], values: pd.Ser
         if settings.rnn != "none" and key[0] != "mixed" and values[name] > values.get(best.get(key), -np.inf):
             best[key] = name
     return set(best.values())
+
+
+def leaning(row: Any) -> int:
+    """Return 1 where a difference of `bootstrap.class_differences` is above 0, -1 where it is below, else 0.
+
+    It is neither where its interval spans 0, or the class has fewer than COMMON positive records.
+    """
+    if row["positives"] < COMMON:
+        return 0
+    return int(row["low"] > 0) - int(row["high"] < 0)
+
+
+def order_shown(order: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+    """Return the rows of `Findings.order` that are drawn, by architecture, and what they are of.
+
+    They are of the common classes, if there are any: rare ones move macro-AUPRC in any order.
+    """
+    common = of_metric(order, "macro_auprc_common")
+    if common["difference"].notna().all():
+        return common, f"macro-AUPRC, ≥ {COMMON} positives"
+    return of_metric(order, "macro_auprc"), "macro-AUPRC"
 
 
 def pareto_front(cost: pd.Series, scores: pd.Series) -> list[str]:

@@ -6,26 +6,21 @@ from typing import Any
 
 import pandas as pd
 
+from ecg_temporal.comparison.bootstrap import of_metric
 from ecg_temporal.comparison.results import Results, positives
 from ecg_temporal.comparison.verdict import LOWER_IS_BETTER, Verdict, amount
 from ecg_temporal.models.settings import ArchitectureSettings
-from ecg_temporal.reporting.style import describe
+from ecg_temporal.reporting.style import describe, leaning
 
 SYNTHETIC = "SYNTHETIC DATA: these figures say only that the code runs"
 METRICS = {
     "macro_auprc": "macro-AUPRC ↑",
+    "macro_auprc_common": "macro-AUPRC, ≥ 10 positives ↑",
     "macro_auroc": "macro-AUROC ↑",
     "micro_f1": "micro-F1 ↑",
     "hamming_loss": "Hamming loss ↓",
     "subset_accuracy": "subset accuracy ↑",
 }
-WITH_COMMON = {
-    "macro_auprc": METRICS["macro_auprc"],
-    "macro_auprc_common": "macro-AUPRC, ≥ 10 positives ↑",
-    **METRICS,
-}
-"""METRICS, and macro-AUPRC without the classes that have fewer positive test records."""
-
 PAPER = {
     "macro_auprc": 0.4715,
     "micro_f1": 0.6979,
@@ -94,11 +89,36 @@ def differences(table: pd.DataFrame, names: list[str], apart: str) -> str:
     never is: its p is not corrected.
     """
     cells = table.set_index(["architecture", "metric"]).to_dict("index")
-    rows = [["", *WITH_COMMON.values()]]
+    rows = [["", *METRICS.values()]]
     for name in names:
         if (name, "micro_f1") in cells:
-            found = [cells[name, metric] for metric in WITH_COMMON]
+            found = [cells[name, metric] for metric in METRICS]
             rows.append([name, *(difference(row, row["p_holm"] < 0.05 and name != apart) for row in found)])
+    return aligned(rows, text_columns=1)
+
+
+def differences_again(table: pd.DataFrame, names: list[str]) -> str:
+    """Return the same with the intervals `again_low` to `again_high`, in bold where they leave out 0."""
+    again = table.assign(low=table["again_low"], high=table["again_high"])
+    cells = again.set_index(["architecture", "metric"]).to_dict("index")
+    rows = [["", *METRICS.values()]]
+    for name in names:
+        if (name, "micro_f1") in cells:
+            found = [cells[name, metric] for metric in METRICS]
+            rows.append([name, *(difference(row, row["low"] > 0 or row["high"] < 0) for row in found)])
+    return aligned(rows, text_columns=1)
+
+
+def order_table(order: pd.DataFrame, names: list[str]) -> str:
+    """Return `findings.order` as Markdown, in bold where an interval leaves out 0."""
+    both = {metric: of_metric(order, metric).to_dict("index") for metric in order["metric"].unique()}
+    rows = [["", *(text for metric in both for text in (METRICS[metric], "frames permuted", "difference"))]]
+    for name in names:
+        cells = [name]
+        for row in (of_all[name] for of_all in both.values()):
+            changed = difference(row, row["low"] > 0 or row["high"] < 0)
+            cells += [_number(row["intact"], None), _number(row["permuted"], None), changed]
+        rows.append(cells)
     return aligned(rows, text_columns=1)
 
 
@@ -109,14 +129,13 @@ def class_table(classes: pd.DataFrame, per_class: pd.DataFrame, against: str, ot
     rows = [["", "positives", against, other, "difference", "replicates without it"]]
     for name, count in positives(per_class).items():
         row = found[name]
-        sure = row["low"] > 0 or row["high"] < 0
         rows.append(
             [
                 str(name),
                 str(count),
                 _number(value[against, name], None),
                 _number(value[other, name], None),
-                difference(row, bold=sure),
+                difference(row, bold=leaning(row) != 0),
                 f"{row['undefined']:.1%}" if row["undefined"] else "none",
             ]
         )
@@ -133,14 +152,20 @@ def verdict_rows(verdicts: dict[str, Verdict], intervals: pd.DataFrame) -> list[
     for metric, each in verdicts.items():
         of_best, of_least = (f"{value[name, metric]:.4f}" for name in (each.best, each.least))
         apart = "–" if each.least == each.best else difference(asdict(each), bold=False)
-        rows.append([WITH_COMMON[metric], each.best, of_best, each.least, of_least, apart])
+        rows.append([METRICS[metric], each.best, of_best, each.least, of_least, apart])
     return rows
 
 
-def sentence(verdict: Verdict, values: pd.Series, architectures: dict[str, ArchitectureSettings]) -> str:
-    """Return the verdict in one sentence, in Markdown.
+def sentence(
+    verdict: Verdict,
+    values: pd.Series,
+    architectures: dict[str, ArchitectureSettings],
+    recurrence: dict[str, Any] | None = None,
+) -> str:
+    """Return the verdict in a sentence or two, in Markdown.
 
-    `values` are those of its metric by name, `architectures` those that are compared.
+    `values` are those of its metric by name, `architectures` those that are compared, `recurrence` is
+    `Findings.recurrence`.
     """
     metric = METRICS[verdict.metric].split()[0]
     winner = f"{verdict.best} ({describe(architectures[verdict.best])})"
@@ -153,12 +178,19 @@ def sentence(verdict: Verdict, values: pd.Series, architectures: dict[str, Archi
     if verdict.least == verdict.best:
         less = any(amount(each) < amount(least) for each in architectures.values())
         worse = ", and all with less temporal modelling are measurably worse" if less else ""
-        return f"**{what}**: the best {metric}, {values[verdict.best]:.4f}, is that of {winner}{worse}."
-    return (
-        f"**{what}**: {verdict.least} has a {metric} of {values[verdict.least]:.4f}, the best, {winner}, "
-        f"{values[verdict.best]:.4f}; the 95% interval of the difference, {verdict.difference:+.4f} "
-        f"[{verdict.low:+.4f}, {verdict.high:+.4f}], spans 0."
-    )
+        said = f"**{what}**: the best {metric}, {values[verdict.best]:.4f}, is that of {winner}{worse}."
+    else:
+        said = (
+            f"**{what}**: {verdict.least} has a {metric} of {values[verdict.least]:.4f}, the best, {winner}, "
+            f"{values[verdict.best]:.4f}; the 95% interval of the difference, {verdict.difference:+.4f} "
+            f"[{verdict.low:+.4f}, {verdict.high:+.4f}], spans 0."
+        )
+    if recurrence is not None:
+        said += (
+            f" The best with recurrence, {recurrence['architecture']}, differs from {verdict.least} by "
+            f"{difference(recurrence, bold=False)}."
+        )
+    return said
 
 
 def aligned(rows: list[list[str]], text_columns: int) -> str:
@@ -183,10 +215,12 @@ def _cells(
     competing = list(compete)
     contest = figures[competing]
     best = {name: contest[name].min() if name in LOWER_IS_BETTER else contest[name].max() for name in columns}
+    best = {name: _number(value, None) for name, value in best.items()}  # what looks the same is the same
     rows = []
     for takes_part, (_, row) in zip(competing, figures.iterrows(), strict=True):
         texts = {name: _number(row[name], row.get(f"{name}_std")) for name in best}
-        rows.append([f"**{t}**" if takes_part and row[n] == best[n] else t for n, t in texts.items()])
+        first = {name for name in best if takes_part and _number(row[name], None) == best[name] != "–"}
+        rows.append([f"**{text}**" if name in first else text for name, text in texts.items()])
     return rows
 
 
