@@ -43,7 +43,8 @@ demo: setup
 test: setup
 	OMP_NUM_THREADS=1 pytest --numprocesses=auto --dist=loadscope --no-loadscope-reorder --max-worker-restart=0
 
-# Needs data/processed (dvc repro preprocess); give it the machine for itself, for half an hour.
+# Needs data/processed (dvc repro preprocess), for its rows about DVC all results, committed; give it the machine for
+# itself, for half an hour.
 bench: setup
 	PYTHONPATH=src python -m benchmarks
 
