@@ -199,9 +199,12 @@ def test_damage_is_refused_by_name(record):
     data.write_bytes(whole[:-7])
     with pytest.raises(RecordError, match=r"00001_lr\.dat: .*bytes"):
         read_record(path)
-    data.write_bytes(whole[:500] + bytes([whole[500] ^ 1]) + whole[501:])
-    with pytest.raises(RecordError, match=r"00001_lr.*checksum"):
-        read_record(path)
+    for bit in range(16):  # of one sample
+        changed = bytearray(whole)
+        changed[500 + bit // 8] ^= 1 << bit % 8
+        data.write_bytes(changed)
+        with pytest.raises(RecordError, match=r"00001_lr.*checksum"):
+            read_record(path)
     data.unlink()
     with pytest.raises(RecordError, match=r"00001_lr\.dat: no such file"):
         read_record(path)

@@ -21,6 +21,7 @@ from ecg_temporal.comparison.results import read_csv, read_probes, read_results
 from ecg_temporal.comparison.settings import BootstrapSettings
 from ecg_temporal.comparison.trivial import trivial_lines
 from ecg_temporal.comparison.verdict import Verdict
+from ecg_temporal.evaluation.calibration import reliability_curve, sigmoid
 from ecg_temporal.evaluation.predictions import (
     SPLITS,
     Predictions,
@@ -40,7 +41,6 @@ from ecg_temporal.reporting.tables import (
     METRICS,
     SYNTHETIC,
     comparison,
-    differences,
     figure_table,
     markdown,
     sentence,
@@ -230,6 +230,30 @@ def test_each_metric_has_a_verdict_of_its_own(case):
     assert difference == "–" if least == best else difference.startswith(f"{loss.difference:+.4f} [")
 
 
+def test_the_best_with_recurrence_is_set_against_what_is_enough_without(case, rng):
+    folder, labels, results, findings = case
+    assert findings.recurrence is None  # where it is the best
+    probes = read_probes(folder / "probes", list(ARCHITECTURES))
+    logits = {name: read_predictions(folder / f"{name}.npz") for name in ARCHITECTURES}
+    best, second = logits["cnn_mixed"], logits["cnn_bilstm"]
+    found = find(
+        RECIPE, CLASSES, labels, PATIENTS, logits | {"cnn": best, "cnn_mixed": second}, probes, results
+    )
+    assert found.best == found.verdict.least == "cnn"
+    row = of_metric(found.from_reference, "macro_auprc").loc["cnn_bilstm"]
+    assert found.recurrence["architecture"] == "cnn_bilstm" and row["difference"] < 0
+    assert all(found.recurrence[key] == row[key] for key in ("difference", "low", "high"))
+    # A little worse than the best, and enough: the reliability is its own.
+    noise = {split: x + rng.normal(0, 0.2, x.shape).astype(np.float32) for split, x in best.logits.items()}
+    near = Predictions(noise, best.ecg_id)
+    found = find(RECIPE, CLASSES, labels, PATIENTS, logits | {"cnn": near}, probes, results)
+    assert (found.best, found.verdict.least, found.recurrence) == ("cnn_mixed", "cnn", None)
+    truth = np.concatenate([labels["test"]] * 2)
+    expected = reliability_curve(truth, np.concatenate(sigmoid(noise["test"])))
+    for shown, value in zip(found.reliability["as trained"], expected, strict=True):
+        np.testing.assert_allclose(shown, value)
+
+
 @pytest.mark.parametrize("names", [["cnn"], ["cnn_bilstm"], ["cnn_mixed"]])
 def test_a_report_of_one_architecture_says_nothing_that_is_not_so(case, splits, names):
     folder, labels, _, _ = case
@@ -369,15 +393,21 @@ def test_every_figure_draws_and_synthetic_data_says_so(case, splits, tmp_path):
         "## Overfitting",
     ):
         assert part in page, part
-    rows = differences(findings.from_reference, list(ARCHITECTURES), "model").splitlines()
-    assert len(rows) == 5 and "**+" in rows[2]  # better, and surely so
-    sure = findings.from_reference.assign(p_holm=0.0)
-    bold = ["**" in row for row in differences(sure, list(ARCHITECTURES), "model").splitlines()[2:]]
-    assert bold == [True, True, False]
+    _, rest = page.split("## Differences from cnn\n")
+    after_holm, again, *_ = [block.splitlines() for block in rest.split("\n\n") if block.startswith("|")]
+    assert len(after_holm) == len(again) == 5 and "**+" in after_holm[2]  # better, and surely so
+    candidate = of_metric(findings.from_reference, "macro_auprc").loc["model"]
+    assert candidate["p_holm"] < 0.05 and "**" not in after_holm[-1]
+    assert f"**{candidate['difference']:+.4f} [{candidate['again_low']:+.4f}, " in again[-1]
     for block in page.split("\n\n"):
         if block.startswith("|"):
             assert len({line.count("|") for line in block.splitlines()}) == 1
     assert rows_of(page, "training, min")["cnn"][-2] == "10.0"  # of 600 seconds
+    lost = findings.order_classes.loc[["AMI", "NORM"], ["cnn_bilstm", "cnn_mixed"]]  # PMI is rare
+    told = re.findall(r"(\w+) \(([-+.\d]+) on average; falls in (\d) of 2\)", page)
+    assert [name for name, *_ in told] == list(lost.mean(axis=1).sort_values(ascending=False).index)
+    for name, change, falls in told:
+        assert change == f"{-lost.loc[name].mean():+.4f}" and int(falls) == (lost.loc[name] > 0).sum()
     permuted = {name: row[-1].startswith("**") for name, row in rows_of(page, "frames permuted").items()}
     assert permuted == {"cnn": False, "cnn_bilstm": True, "cnn_mixed": True, "model": permuted["model"]}
     precision = results.per_class.set_index(["architecture", "subclass"])["average_precision"]

@@ -15,7 +15,6 @@ from ecg_temporal.reporting.tables import (
     aligned,
     class_table,
     differences,
-    differences_again,
     figure_table,
     markdown,
     order_table,
@@ -164,14 +163,16 @@ def _differences(findings: Findings, names: list[str], bootstrap: BootstrapSetti
         "training would differ. "
         f"Classes with fewer than {COMMON} positive test records also make macro-AUPRC itself too high, on average and "
         "for all nearly alike: a few positive records are ranked better by chance than many.",
-        differences(findings.from_reference, names, CANDIDATE),
+        differences(_after_holm(findings.from_reference), names),
     ]
-    if findings.from_reference["again_low"].notna().any():
+    again = findings.from_reference.drop(columns=["low", "high"])
+    again = again.rename(columns={"again_low": "low", "again_high": "high"})
+    if again["low"].notna().any():
         parts += [
             "**If all were trained again**: the same differences with intervals for other test patients *and* other "
             "seeds, whose variances are added (Welch–Satterthwaite; few seeds tell a variance only roughly). In bold "
             "where they leave out 0, not corrected.",
-            differences_again(findings.from_reference, names),
+            differences(again.assign(sure=(again["low"] > 0) | (again["high"] < 0)), names),
         ]
     if findings.best != bootstrap.reference:
         parts += [
@@ -179,9 +180,14 @@ def _differences(findings: Findings, names: list[str], bootstrap: BootstrapSetti
             "It was picked as the best on these same records, so its lead is likely somewhat too large. Holm's "
             "correction is over another family here, so that a pair may be in bold in one of the tables alone. The "
             "sentence at the top goes by the intervals of macro-AUPRC here, which are not corrected.",
-            differences(findings.from_best, names, CANDIDATE),
+            differences(_after_holm(findings.from_best), names),
         ]
     return "\n\n".join(parts)
+
+
+def _after_holm(differences: pd.DataFrame) -> pd.DataFrame:
+    corrected = differences["architecture"] != CANDIDATE
+    return differences.assign(sure=corrected & (differences["p_holm"] < 0.05))
 
 
 def _time(findings: Findings, recipe: Recipe, results: Results, rate: int) -> str:

@@ -82,30 +82,17 @@ def figure_table(figures: pd.DataFrame, corner: str = "", columns: dict[str, str
     return aligned([[corner, *columns.values()], *rows], text_columns=1)
 
 
-def differences(table: pd.DataFrame, names: list[str], apart: str) -> str:
+def differences(table: pd.DataFrame, names: list[str]) -> str:
     """Return `comparison.bootstrap.differences` as Markdown, a row for each of `names` that is in it.
 
-    A cell is the difference with its 95% interval, in bold where Holm's p is below 0.05. The row of `apart`
-    never is: its p is not corrected.
+    A cell is the difference with its interval, from `low` to `high`, in bold where the column `sure` says so.
     """
     cells = table.set_index(["architecture", "metric"]).to_dict("index")
     rows = [["", *METRICS.values()]]
     for name in names:
         if (name, "micro_f1") in cells:
             found = [cells[name, metric] for metric in METRICS]
-            rows.append([name, *(difference(row, row["p_holm"] < 0.05 and name != apart) for row in found)])
-    return aligned(rows, text_columns=1)
-
-
-def differences_again(table: pd.DataFrame, names: list[str]) -> str:
-    """Return the same with the intervals `again_low` to `again_high`, in bold where they leave out 0."""
-    again = table.assign(low=table["again_low"], high=table["again_high"])
-    cells = again.set_index(["architecture", "metric"]).to_dict("index")
-    rows = [["", *METRICS.values()]]
-    for name in names:
-        if (name, "micro_f1") in cells:
-            found = [cells[name, metric] for metric in METRICS]
-            rows.append([name, *(difference(row, row["low"] > 0 or row["high"] < 0) for row in found)])
+            rows.append([name, *(difference(row, row["sure"]) for row in found)])
     return aligned(rows, text_columns=1)
 
 
