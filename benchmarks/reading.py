@@ -39,7 +39,7 @@ def reading(split: Split, hardware: str) -> Row:
         times = in_turn(ours, reference, 5)
     if not np.array_equal(ours_out, reference_out):
         raise RuntimeError("the fast reader and wfdb.rdsamp differ")
-    times = ([t / RECORDS * 1e3 for t in times[0]], [t / RECORDS * 1e3 for t in times[1]])
+    times = ([t / len(paths) * 1e3 for t in times[0]], [t / len(paths) * 1e3 for t in times[1]])
     return row(
         "reading WFDB records, against a wfdb.rdsamp loop, one core",
         *times,
@@ -54,6 +54,8 @@ def reading(split: Split, hardware: str) -> Row:
 def _records(split: Split) -> Iterator[list[Path]]:
     if tree := os.environ.get("PTBXL_DIR"):
         headers = sorted((Path(tree).expanduser() / "records100").glob("*/*.hea"))[:RECORDS]
+        if not headers:
+            raise RuntimeError(f"PTBXL_DIR is {tree}, and no record is in its records100")
         yield [path.with_suffix("") for path in headers]
         return
     with tempfile.TemporaryDirectory() as folder:

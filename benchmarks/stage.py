@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from ecg_temporal.settings import read_params
 from ecg_temporal.store import Split, write_split
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -52,7 +54,7 @@ def copy_project(folder: Path, train: Split, validation: Split, **settings: Any)
     """Write a project whose section `train` has these `settings`, and return `folder`."""
     for part in ("src", "stages"):
         shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
-    params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    params = read_params(ROOT / "params.yaml")
     params["train"] |= settings
     (folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
     for name, split in (("train", train), ("validation", validation)):
@@ -88,4 +90,4 @@ def train(project: Path, architecture: str) -> Finished:
     finish(process)
     about = json.loads((project / "models" / architecture / "0" / "run.json").read_text(encoding="utf-8"))
     peak = int((project / "peak.txt").read_text(encoding="utf-8"))
-    return Finished(min(about["seconds"]), peak * 1024)
+    return Finished(min(about["seconds"]), peak * (1 if platform.system() == "Darwin" else 1024))

@@ -3,11 +3,13 @@
 import sys
 from pathlib import Path
 
+import numpy as np
+
 from ecg_temporal import files
 from ecg_temporal.comparison.settings import BootstrapSettings
 from ecg_temporal.comparison.verdict import read_verdict
 from ecg_temporal.evaluation.decisions import read_rules
-from ecg_temporal.evaluation.predictions import read_predictions
+from ecg_temporal.evaluation.predictions import SPLITS, read_predictions
 from ecg_temporal.evaluation.settings import DecisionSettings
 from ecg_temporal.model_card.card import model_card
 from ecg_temporal.model_card.subgroups import by_diagnosis, by_subgroup, subgroups
@@ -18,7 +20,7 @@ from ecg_temporal.store import read_split
 from ecg_temporal.training.settings import TrainSettings
 
 PREDICTIONS, DECISIONS, VERDICT = Path("predictions"), Path("decisions"), Path("reports/tables/verdict.json")
-TABLES, TEST, OUT = Path("data/raw") / TABLE, Path("data/processed/test"), Path("MODEL_CARD.md")
+TABLES, DATA, OUT = Path("data/raw") / TABLE, Path("data/processed"), Path("MODEL_CARD.md")
 
 
 def main() -> None:
@@ -27,8 +29,11 @@ def main() -> None:
     rule = section(params, "decision", DecisionSettings).rule
     bootstrap = section(params, "bootstrap", BootstrapSettings)
     name = read_verdict(VERDICT).least
-    people, test = read_table(TABLES), read_split(TEST)
-    about, of_test = test.description, people.loc[test.ecg_id]
+    splits = {split: read_split(DATA / split) for split in SPLITS}
+    test = splits["test"]
+    table = read_table(TABLES)
+    people = table.loc[np.concatenate([split.ecg_id for split in splits.values()])]
+    about, of_test = test.description, table.loc[test.ecg_id]
     logits = read_predictions(PREDICTIONS / f"{name}.npz").ensemble("test")
     decisions = read_rules(DECISIONS / f"{name}.json").rules[rule].decide(logits)
     measured = (test.labels, logits, decisions, of_test["patient_id"].to_numpy(), bootstrap)

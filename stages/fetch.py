@@ -8,7 +8,7 @@ from ecg_temporal import files, workspace
 from ecg_temporal.ptbxl import download, synthetic
 from ecg_temporal.ptbxl.collect import collect
 from ecg_temporal.ptbxl.own import collect_own
-from ecg_temporal.ptbxl.settings import FetchSettings, SyntheticSettings
+from ecg_temporal.ptbxl.settings import FetchSettings, SyntheticSettings, dataset_of
 from ecg_temporal.settings import read_params, section
 
 OUT = Path("data/raw")
@@ -17,11 +17,12 @@ OUT = Path("data/raw")
 def main() -> None:
     """Run the stage."""
     params = read_params()
+    dataset = dataset_of(params)
     on_bad_record = section(params, "fetch", FetchSettings).on_bad_record
     with files.replacing_folder(OUT) as folder:
-        if params.get("dataset") == "synthetic":
+        if dataset == "synthetic":
             synthetic.write(folder, section(params, "synthetic", SyntheticSettings))
-        elif params.get("dataset") == "own":
+        elif dataset == "own":
             if not (own := os.environ.get("OWN_DIR")):
                 raise ValueError("dataset is own: set OWN_DIR to a folder with WFDB records and labels.csv")
             collect_own(Path(own).expanduser(), folder, on_bad_record)

@@ -36,6 +36,7 @@ def test_a_stage_depends_on_the_code_that_it_imports_and_no_other(name):
 def test_a_stage_depends_on_the_sections_of_params_that_it_reads(name):
     text = (ROOT / script(BODIES[name])).read_text().replace("read_params()", "params")
     read = set(re.findall(r'(?:section\(params, f?"?|params\["|params\.get\(")(\w+)', text))
+    read |= {"dataset"} if "dataset_of(params)" in text else set()
     variables = {"key": "model" if name == "train_model" else "architectures", "CANDIDATE": "model"}
     declared = {param.split(".")[0] for param in BODIES[name]["params"] if param != {"params.yaml": None}}
     assert declared == {variables.get(section, section) for section in read}

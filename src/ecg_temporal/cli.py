@@ -10,7 +10,7 @@ import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal
 
 from tqdm import tqdm
 
@@ -196,12 +196,10 @@ def _register(options: argparse.Namespace) -> None:
 
     from ecg_temporal.inference.predictor import winners
     from ecg_temporal.inference.registry import register
-    from ecg_temporal.ptbxl.settings import Dataset
+    from ecg_temporal.ptbxl.settings import dataset_of
     from ecg_temporal.tracking import without_secrets
 
-    dataset = str(read_params().get("dataset"))
-    if dataset not in get_args(Dataset):
-        raise ValueError(f"params.yaml: dataset = {dataset!r}: must be one of {', '.join(get_args(Dataset))}")
+    dataset = dataset_of(read_params())
     for alias, name in winners().items():
         try:
             registered = register(name, options.rule, alias, dataset)

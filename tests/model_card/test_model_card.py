@@ -40,6 +40,9 @@ def test_groups_and_diagnoses_are_measured_as_if_they_were_alone():
     row = table.loc[("women", "micro_f1")]
     assert row["value"] == pytest.approx(sk.f1_score(labels[women], decisions[women], average="micro"))
     assert row["records"] == women.sum() and row["low"] < row["value"] < row["high"]
+    one = {"one": np.arange(200) == 7}  # every resample is the same
+    alone = by_subgroup(one, labels, scores, decisions, patients, BOOTSTRAP)
+    assert alone["value"].notna().any() and alone[["low", "high"]].isna().all(axis=None)
     each = by_diagnosis(CLASSES, labels, scores, decisions, patients, BOOTSTRAP)
     draws = draw(patients, BOOTSTRAP.replicates, BOOTSTRAP.seed)
     by_scikit_learn = {

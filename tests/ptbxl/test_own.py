@@ -125,6 +125,10 @@ def test_labels_that_are_as_frequent_as_each_other_are_spread_too(kinds):
         (lambda t: t.assign(record=["clinic/ecg_000", " ", *t["record"][2:]]), "csv: line 3 names no record"),
         (lambda t: t.rename(columns={"patient": "Patient "}), "column 'Patient ' must be written 'patient'"),
         (
+            lambda t: t.rename(columns={"patient": "patient_id"}),
+            "column 'patient_id' is none of record, labels,",
+        ),
+        (
             lambda t: t.assign(fold=["9", "10", *["1"] * 38]),
             "patient 'p0' is in folds 9, 10, in two splits",
         ),
@@ -193,3 +197,18 @@ def test_folds_and_patients_are_those_of_the_table_and_every_label_counts(own, t
 def test_a_record_of_exactly_ten_seconds_is_taken(tmp_path, rng):
     write_own(tmp_path / "own", rng, records=20, seconds=10)
     assert collected(tmp_path / "own", tmp_path / "out").manifest.records == 20
+
+
+def test_rows_with_more_cells_than_the_header_are_refused(own, tmp_path):
+    folder, _ = own
+    head, *rows = (folder / "labels.csv").read_text().splitlines()
+    (folder / "labels.csv").write_text("\n".join([head, *(f"{row}," for row in rows)]) + "\n")
+    with pytest.raises(ValueError, match=r"labels\.csv is not a table \(Length of header"):
+        collected(folder, tmp_path / "raw")
+
+
+def test_a_table_without_patients_says_what_that_means(own, tmp_path, capsys):
+    folder, table = own
+    table.drop(columns="patient").to_csv(folder / "labels.csv", index=False)
+    collected(folder, tmp_path / "raw")
+    assert "each record counts as a patient of its own" in capsys.readouterr().out

@@ -62,6 +62,10 @@ def test_what_leaves_nothing_to_train_on_or_has_no_ids_is_refused(synthetic_raw)
     table = synthetic_raw.table.assign(scp_codes="{'NORM': 50.0}")
     with pytest.raises(LabelError, match="train split .*min_likelihood"):
         preprocess(dataclasses.replace(synthetic_raw, table=table), strict)
+    codes = synthetic_raw.table["scp_codes"].where(synthetic_raw.table["strat_fold"] != 10, "{}")
+    without = dataclasses.replace(synthetic_raw, table=synthetic_raw.table.assign(scp_codes=codes))
+    with pytest.raises(LabelError, match="test split has a label"):  # before anything is trained
+        preprocess(without, KEEP_ALL)
     named = synthetic_raw.table.set_axis([f"r{k}" for k in range(len(table))])
     with pytest.raises(LabelError, match="ecg_id"):
         preprocess(dataclasses.replace(synthetic_raw, table=named), KEEP_ALL)

@@ -247,6 +247,29 @@ def test_missing_samples_are_refused_in_either_format(tmp_path, rng):
     assert plain.value.problem == odd.value.problem == "missing samples"
 
 
+@pytest.mark.parametrize(
+    ("given", "instead", "told"),
+    [
+        ("00001_lr 12 500 5000", "00001_lr 12 nan 5000", "no sampling rate in Hz: '00001_lr 12 nan 5000'"),
+        ("00001_lr 12 500 5000", "00001_lr 12 500Hz 5000", "no sampling rate"),
+        ("00001_lr 12 500 5000", "00001_lr 12", "no sampling rate"),
+        (" 1000.0(0)/mV 16 0 7 ", " 0 16 0 7 ", "lead I is not calibrated, its gain is '0'"),
+        (" 1000.0(0)/mV 16 0 7 ", " 0.0(0)/mV 16 0 7 ", "lead I is not calibrated"),
+    ],
+)
+def test_a_rate_or_gain_that_wfdb_would_make_up_is_refused(tmp_path, rng, given, instead, told):
+    samples = rng.integers(-500, 500, (5000, 12))
+    samples[0, 0] = 7
+    write(tmp_path, samples, fs=500)
+    assert read_record(tmp_path / "00001_lr").shape == (12, 1000)
+    header = tmp_path / "00001_lr.hea"
+    text = header.read_text()
+    assert text.count(given) == 1
+    header.write_text(text.replace(given, instead))
+    with pytest.raises(RecordError, match=told):
+        read_record(tmp_path / "00001_lr", seconds=None)
+
+
 def test_a_sample_below_what_int16_holds_is_refused(tmp_path):
     samples = np.zeros((1000, 12), int)
     samples[5, 0] = -2000

@@ -470,6 +470,10 @@ def test_the_page_is_whole_and_needs_no_network(html):
         assert "nan" not in ElementTree.tostring(chart, encoding="unicode")
     figures, by_metric, ensembles = outline.findall(".//section[@id='comparison']//tbody")
     assert [row.find("th").text for row in by_metric] == [*METRICS.values()]
+    for row in by_metric:  # sorted as numbers
+        last = row.findall("td")[-1]
+        shown = 0 if last.text == "–" else float(last.text.split()[0])
+        assert float(last.get("data-value")) == pytest.approx(shown, abs=5e-5)
     assert [row.find("th").text for row in ensembles] == list(ARCHITECTURES)
     rows = figures.findall("tr")
     assert [row.find("th").text for row in rows] == [

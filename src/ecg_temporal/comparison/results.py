@@ -17,7 +17,8 @@ TABLES = ("per_class", "history", "seeds", "rules")
 class Results:
     """Results by architecture: `headline` (a row each) and the tables of TABLES in long form.
 
-    In `per_class`, `history`, `seeds` and `rules` the column `architecture` says whose a row is.
+    In `per_class`, `history`, `seeds` and `rules` the column `architecture` says whose a row is; the others
+    are those of `evaluation.summary`'s by_class, by_seed and by_rule, and of models/*/*/history.csv.
     """
 
     headline: pd.DataFrame
@@ -29,7 +30,11 @@ class Results:
 
 @dataclass(frozen=True)
 class Probes:
-    """Logits float32 of stages/probe.py by architecture, and what it measured of its cost."""
+    """Logits of stages/probe.py by architecture, and what it measured of its cost.
+
+    `order` is float32 [seeds, permutations, records, classes], `context` float32 [seeds, lengths, records,
+    classes].
+    """
 
     order: dict[str, NDArray[np.float32]]
     context: dict[str, NDArray[np.float32]]

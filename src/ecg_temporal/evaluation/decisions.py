@@ -2,7 +2,7 @@
 
 They are learned on fold 9; `powerset` also takes from the training folds which sets there are.
 
-A rule's name is one of THRESHOLDS, and `+likeliest` after it fills an empty set with its likeliest class:
+A rule's name is one of these, and `+likeliest` after it fills an empty set with its likeliest class:
 
 - `half`: a class is said at a probability of 0.5 or more, as the model gives it.
 - `platt`: the same of probabilities that Platt scaling has calibrated, class by class.

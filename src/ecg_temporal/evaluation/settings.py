@@ -1,25 +1,26 @@
 """The section `decision` of params.yaml."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 from ecg_temporal.settings import Settings
 
-THRESHOLDS = ("half", "platt", "f1", "micro_f1")
-RULES = (*THRESHOLDS, *(f"{name}+likeliest" for name in THRESHOLDS), "powerset")
+Rule = Literal[
+    "half",
+    "platt",
+    "f1",
+    "micro_f1",
+    "half+likeliest",
+    "platt+likeliest",
+    "f1+likeliest",
+    "micro_f1+likeliest",
+    "powerset",
+]
 """Names of the decision rules; evaluation/decisions.py says what each does."""
+
+RULES: tuple[str, ...] = get_args(Rule)
 
 
 class DecisionSettings(Settings):
     """How probabilities become decisions; `rule` is the one of the headline figures."""
 
-    rule: Literal[
-        "half",
-        "platt",
-        "f1",
-        "micro_f1",
-        "half+likeliest",
-        "platt+likeliest",
-        "f1+likeliest",
-        "micro_f1+likeliest",
-        "powerset",
-    ]
+    rule: Rule

@@ -1,5 +1,6 @@
 """A predictor as an ONNX file, for whatever runs ONNX and not PyTorch."""
 
+import copy
 import io
 import json
 import warnings
@@ -40,7 +41,7 @@ def export_onnx(predictor: Predictor, path: Path) -> None:
     length, each half over the one before but the last, which ends with the record, and takes the mean of
     their logits.
     """
-    ensemble = Ensemble(predictor).cpu().eval()
+    ensemble = copy.deepcopy(Ensemble(predictor)).cpu().eval()  # the predictor's own stay where they are
     example = torch.zeros(2, len(predictor.spec.leads), predictor.spec.samples)
     buffer = io.BytesIO()
     with warnings.catch_warnings():

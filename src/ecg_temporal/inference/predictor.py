@@ -39,7 +39,9 @@ class Predictor:
     hardware: Hardware
 
     def predict(self, signals: Iterable[NDArray[np.int16]]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        """Return calibrated probabilities and decisions, each [records, classes].
+        """Return probabilities float64 and decisions bool, each [records, classes].
+
+        The probabilities are calibrated, but under the rules `half` and `half+likeliest`.
 
         Parameters
         ----------

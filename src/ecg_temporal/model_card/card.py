@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from ecg_temporal.evaluation.summary import COMMON
 from ecg_temporal.model_card.subgroups import DIAGNOSIS, SHOWN
 from ecg_temporal.models.settings import ArchitectureSettings
 from ecg_temporal.ptbxl.names import NAMES
@@ -46,7 +47,7 @@ def model_card(
     name, architecture, about, rule, settings
         Of the comparison.
     people : DataFrame
-        PTB-XL's columns sex and age, of every record.
+        PTB-XL's columns sex and age, of every record of the three splits.
     groups : DataFrame
         `subgroups.by_subgroup`'s, of the ensemble on the test fold.
     classes : DataFrame
@@ -123,16 +124,16 @@ def _classes(classes: pd.DataFrame) -> str:
 
 
 def _failures(classes: pd.DataFrame) -> str:
-    enough = classes[classes["positives"] >= 10]
+    enough = classes[classes["positives"] >= COMMON]
     missed = enough.nsmallest(FAILURES, "recall")
     lines = [
         f"- {_name(name)}: {row['recall']:.0%} of {row['positives']:.0f} found."
         for name, row in missed.iterrows()
     ]
-    few = classes.index[classes["positives"] < 10]
+    few = classes.index[classes["positives"] < COMMON]
     if len(few):
         lines.append(
-            "- Fewer than ten positive test records, too few to judge: " + ", ".join(map(_name, few)) + "."
+            f"- Fewer than {COMMON} positive test records, too few to judge: {', '.join(map(_name, few))}."
         )
     called = enough["called_normal"].nlargest(FAILURES)
     lines += [

@@ -40,8 +40,8 @@ def by_subgroup(
 ) -> pd.DataFrame:
     """Return a row per group and metric of SHOWN: group, records, metric, value, low and high.
 
-    Labels, scores and decisions are [records, classes], `patients` [records]. A group without a record is
-    left out.
+    Where no replicate differs, a bootstrap says nothing: low and high are NaN. Labels, scores and decisions
+    are [records, classes], `patients` [records]. A group without a record is left out.
     """
     parts = []
     for name, rows in groups.items():
@@ -49,6 +49,7 @@ def by_subgroup(
             draws = draw(patients[rows], bootstrap.replicates, bootstrap.seed)
             sample = resample(labels[rows], scores[None, rows], decisions[None, rows], draws)
             table = intervals({name: sample}).rename(columns={"architecture": "group"})
+            table.loc[table["low"] == table["high"], ["low", "high"]] = np.nan
             parts.append(table[table["metric"].isin(SHOWN)].assign(records=int(rows.sum())))
     return pd.concat(parts, ignore_index=True)
 

@@ -1,6 +1,7 @@
 """One's own WFDB records and a table of labels to the raw dataset, as if they were PTB-XL's."""
 
 import hashlib
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
@@ -26,7 +27,8 @@ def collect_own(tree: Path, folder: Path, on_bad_record: Literal["fail", "skip"]
     ----------
     tree : Path
         Holds labels.csv with the columns record (a path below `tree`, without suffix) and labels (separated
-        by semicolons; empty for none), and if known patient, fold (1 to 10), sex (0 male, 1 female) and age.
+        by semicolons; empty for none), and if known patient, fold (1 to 10), sex (0 male, 1 female) and age,
+        and no other.
         Where there is no patient, every record is one; where there is no fold, patients are dealt to ten.
     folder : Path
         Exists and is empty.
@@ -53,6 +55,8 @@ def collect_own(tree: Path, folder: Path, on_bad_record: Literal["fail", "skip"]
         raise ValueError(
             f"{path}: record {empty[0]!r} has no patient; fill them all in, or leave the column out"
         )
+    if "patient" not in found:
+        print(f"{path} has no column 'patient': each record counts as a patient of its own.")
     if "fold" not in found:
         if patients.nunique() < N_FOLDS:
             raise ValueError(
@@ -106,12 +110,18 @@ def _read_labels(path: Path) -> pd.DataFrame:
     if not path.is_file():
         raise ValueError(f"{path}: no such file; OWN_DIR must be a folder with records and {TABLE}")
     try:
-        found = pd.read_csv(path, dtype={"record": str, "labels": str, "patient": str}, keep_default_na=False)
-    except (ValueError, OSError) as error:
+        text = dict.fromkeys(("record", "labels", "patient"), str)
+        with warnings.catch_warnings(
+            category=pd.errors.ParserWarning, action="error"
+        ):  # more cells than names
+            found = pd.read_csv(path, dtype=text, keep_default_na=False, index_col=False)
+    except (ValueError, OSError, pd.errors.ParserWarning) as error:
         raise ValueError(f"{path} is not a table ({error})") from None
     for column in map(str, found.columns):
-        if column not in COLUMNS and (meant := column.strip().lower()) in COLUMNS:
-            raise ValueError(f"{path}: the column {column!r} must be written {meant!r}")
+        if column not in COLUMNS:
+            meant = column.strip().lower()
+            what = f"must be written {meant!r}" if meant in COLUMNS else f"is none of {', '.join(COLUMNS)}"
+            raise ValueError(f"{path}: the column {column!r} {what}")
     for column in ("record", "labels"):
         if column not in found:
             raise ValueError(f"{path} has no column {column!r}; it has {', '.join(map(str, found.columns))}")

@@ -24,9 +24,9 @@ def preprocess(raw: RawDataset, settings: LabelSettings) -> dict[str, Split]:
     if settings.unlabelled == "drop":
         rows = {name: members[labels[members].any(axis=1)] for name, members in rows.items()}
     for name, members in rows.items():
-        if not len(members):
+        if not labels[members].any():
             raise LabelError(
-                f"no record of the {name} split has a label: lower labels.min_likelihood or keep them"
+                f"no record of the {name} split has a label: lower labels.min_likelihood, or put some there"
             )
     if not pd.api.types.is_integer_dtype(raw.table.index):
         raise LabelError("ptbxl_database.csv: its first column, ecg_id, is not all whole numbers")

@@ -1,15 +1,28 @@
 """The sections `dataset`, `fetch`, `synthetic` and `labels` of params.yaml."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field
 
-from ecg_temporal.settings import Settings
+from ecg_temporal.settings import ParamsError, Settings
 
 Dataset = Literal["ptbxl", "own", "synthetic"]
 
 SAMPLING_RATE = 100
 """Hz, of every record once it is fetched."""
+
+
+def dataset_of(params: dict[str, Any]) -> str:
+    """Return the dataset that `params` names.
+
+    Raises:
+        ParamsError: there is no such dataset.
+
+    """
+    dataset, known = params.get("dataset"), get_args(Dataset)
+    if dataset not in known:
+        raise ParamsError(f"params.yaml: dataset = {dataset!r}: must be one of {', '.join(known)}")
+    return str(dataset)
 
 
 class FetchSettings(Settings):

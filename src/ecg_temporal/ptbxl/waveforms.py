@@ -31,6 +31,9 @@ _MISSING = np.iinfo(np.int16).min
 
 _MICROVOLTS = {"uv": 1.0, "mv": 1e3, "v": 1e6}
 
+_RATE = re.compile(r"\d+(\.\d*)?(/\S*)?")
+_GAIN = re.compile(r"[-+]?[\d.]*[1-9]")
+
 _PLAIN_HEADER = re.compile(
     rf"(?P<record>[\w-]+) {len(LEADS)} {SAMPLING_RATE} {SAMPLES}\s*\n"
     + r"\s*\n".join(
@@ -66,8 +69,9 @@ def read_record(path: Path, seconds: float | None = SECONDS) -> NDArray[np.int16
     Raises
     ------
     RecordError
-        A file is missing, truncated or damaged; a lead is missing, there twice, sampled below 50 Hz or in an
-        unknown unit; the record is not as long as it must be; a sample is missing or too large.
+        A file is missing, truncated or damaged; the sampling rate is not given; a lead is missing, there
+        twice, sampled below 50 Hz, not calibrated or in an unknown unit; the record is not as long as it must
+        be; a sample is missing or too large.
 
     """
     header_path = path.with_name(path.name + ".hea")
@@ -125,11 +129,18 @@ def _read_by_wfdb(path: Path, seconds: float | None) -> NDArray[np.int16]:
 
 def _refuse_header(path: Path, header: wfdb.Record) -> None:
     """Refuse what samples can't mend, before they are read."""
-    # wfdb leaves out what is not ASCII, and takes µV for V.
+    # wfdb leaves out what is not ASCII and takes µV for V; without a rate it assumes 250 Hz, without a gain
+    # 200/mV.
     lines = path.with_name(f"{path.name}.hea").read_bytes().splitlines()
-    if not all(line.isascii() for line in lines if not line.startswith(b"#")):
+    lines = [line for line in lines if line.strip() and not line.startswith(b"#")]
+    if not all(line.isascii() for line in lines):
         raise RecordError(
             "an unknown unit", f"{path}: its header is not ASCII, as WFDB wants it; write uV for µV"
+        )
+    about, *signals = [line.decode("ascii").split() for line in lines]
+    if len(about) < 3 or not _RATE.fullmatch(about[2]):
+        raise RecordError(
+            "an unknown rate", f"{path}: its header has no sampling rate in Hz: {' '.join(about)!r}"
         )
     names = [str(name).upper() for name in header.sig_name or []]
     if missing := [lead for lead in LEADS if lead not in names]:
@@ -138,6 +149,11 @@ def _refuse_header(path: Path, header: wfdb.Record) -> None:
         )
     if twice := [lead for lead in LEADS if names.count(lead) > 1]:
         raise RecordError("a lead twice", f"{path}: lead {', '.join(twice)} is there more than once")
+    for name, (_, _, gain, *_) in zip(names, signals, strict=False):
+        if name in LEADS and not _GAIN.match(gain):
+            raise RecordError(
+                "an unknown gain", f"{path}: lead {name} is not calibrated, its gain is {gain!r}"
+            )
     for name, frames in zip(names, header.samps_per_frame, strict=True):
         if name in LEADS and header.fs * frames < LOWEST_RATE:
             raise RecordError(

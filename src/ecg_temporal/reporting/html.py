@@ -137,8 +137,9 @@ def _comparison(table: pd.DataFrame, findings: Findings, recipe: Recipe) -> str:
             ensembles += _row_of(row, models, {metric: f"ensemble_{metric}" for metric in METRICS}, {}, "")
     heads, *verdicts = verdict_rows(findings.verdicts, findings.intervals)
     by_metric = "".join(
-        f'<tr><th scope="row">{escape(first)}</th>{"".join(f"<td>{escape(cell)}</td>" for cell in rest)}</tr>'
-        for first, *rest in verdicts
+        f'<tr><th scope="row">{escape(first)}</th>{"".join(f"<td>{escape(cell)}</td>" for cell in rest)}'
+        f'<td data-value="{verdict.difference}">{escape(last)}</td></tr>'
+        for (first, *rest, last), verdict in zip(verdicts, findings.verdicts.values(), strict=True)
     )
     return (
         f"<p>Decision rule {escape(recipe.rule)}: {escape(_rule(recipe.rule))}. Mean over seeds, below it the 95% "

@@ -9,13 +9,14 @@ import pandas as pd
 from ecg_temporal.comparison.bootstrap import of_metric
 from ecg_temporal.comparison.results import Results, positives
 from ecg_temporal.comparison.verdict import LOWER_IS_BETTER, Verdict, amount
+from ecg_temporal.evaluation.summary import COMMON
 from ecg_temporal.models.settings import ArchitectureSettings
 from ecg_temporal.reporting.style import describe, leaning
 
 SYNTHETIC = "SYNTHETIC DATA: these figures say only that the code runs"
 METRICS = {
     "macro_auprc": "macro-AUPRC ↑",
-    "macro_auprc_common": "macro-AUPRC, ≥ 10 positives ↑",
+    "macro_auprc_common": f"macro-AUPRC, ≥ {COMMON} positives ↑",
     "macro_auroc": "macro-AUROC ↑",
     "micro_f1": "micro-F1 ↑",
     "hamming_loss": "Hamming loss ↓",
