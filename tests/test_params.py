@@ -8,6 +8,7 @@ import yaml
 
 from closure import ROOT
 from ecg_temporal.params import check
+from ecg_temporal.ptbxl.settings import dataset_of
 from ecg_temporal.settings import ParamsError, read_params
 
 COMMITTED = read_params(ROOT / "params.yaml")
@@ -100,3 +101,10 @@ def test_the_stage_refuses_in_a_moment(tmp_path):
     assert not (tmp_path / "data").exists()
     assert "| torch" not in done.stderr.replace("  ", "")  # it takes longer to import than all the rest
     assert seconds < 2
+
+
+@pytest.mark.parametrize("params", [{}, {"dataset": None}, {"dataset": "Own"}])
+def test_a_dataset_that_is_not_known_is_refused_where_no_stage_did(params):
+    with pytest.raises(ParamsError, match="dataset = .* must be one of ptbxl, own, synthetic"):
+        dataset_of(params)
+    assert dataset_of({"dataset": "own"}) == "own"

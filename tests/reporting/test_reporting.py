@@ -29,6 +29,7 @@ from ecg_temporal.evaluation.predictions import (
     rows,
     write_predictions,
 )
+from ecg_temporal.evaluation.settings import RULES
 from ecg_temporal.evaluation.summary import by_class, by_rule, by_seed, headline
 from ecg_temporal.models.settings import ArchitectureSettings
 from ecg_temporal.probing.settings import ProbeSettings
@@ -36,7 +37,7 @@ from ecg_temporal.reporting import figures, svg
 from ecg_temporal.reporting.examples import choose_examples, predicted_of_each
 from ecg_temporal.reporting.html import Shown, line_class, report_page
 from ecg_temporal.reporting.page import comparison_page
-from ecg_temporal.reporting.style import describe, leaning, order_shown
+from ecg_temporal.reporting.style import RULE_TEXTS, describe, leaning, order_shown
 from ecg_temporal.reporting.tables import (
     METRICS,
     SYNTHETIC,
@@ -312,6 +313,17 @@ def test_a_rare_class_neither_gains_nor_loses():
     above, below, both = {"low": 0.1, "high": 0.3}, {"low": -0.3, "high": -0.1}, {"low": -0.1, "high": 0.1}
     assert [leaning({"positives": 10, **row}) for row in (above, below, both)] == [1, -1, 0]
     assert [leaning({"positives": 9, **row}) for row in (above, below, both)] == [0, 0, 0]
+
+
+def test_order_is_drawn_of_all_classes_where_none_is_common(case):
+    order = case[-1].order
+    odd = order.assign(difference=order["difference"].where(order["metric"] != "macro_auprc_common"))
+    rows, what = order_shown(odd)
+    assert what == "macro-AUPRC" and rows["difference"].notna().all()
+
+
+def test_every_decision_rule_is_told_in_words():
+    assert set(RULE_TEXTS) == {part for rule in RULES for part in re.findall(r"\+?[^+]+", rule)}
 
 
 def test_what_looks_the_same_is_best_together():

@@ -22,7 +22,7 @@ from ecg_temporal.reporting import svg
 from ecg_temporal.reporting.examples import Example
 from ecg_temporal.reporting.style import (
     COSTS,
-    RULES,
+    RULE_TEXTS,
     best_by_depth,
     dash,
     family,
@@ -375,7 +375,7 @@ def _methods(findings: Findings, about: Description, recipe: Recipe) -> str:
 
 def _rule(rule: str) -> str:
     first, *rest = rule.split("+")
-    return "; ".join([RULES[first], *(RULES[f"+{each}"] for each in rest)])
+    return "; ".join([RULE_TEXTS[first], *(RULE_TEXTS[f"+{each}"] for each in rest)])
 
 
 def _row(name: str, row: Any, css: str) -> svg.Mark:

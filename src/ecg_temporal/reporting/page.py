@@ -8,7 +8,7 @@ from ecg_temporal.comparison.results import Results, positives
 from ecg_temporal.comparison.settings import BootstrapSettings
 from ecg_temporal.comparison.verdict import LOWER_IS_BETTER
 from ecg_temporal.evaluation.summary import COMMON, THRESHOLDED
-from ecg_temporal.reporting.style import RULES
+from ecg_temporal.reporting.style import RULE_TEXTS
 from ecg_temporal.reporting.tables import (
     METRICS,
     SYNTHETIC,
@@ -126,7 +126,8 @@ def _rules(results: Results, names: list[str], rule: str) -> str:
     return "\n\n".join(
         [
             "## Decision rules",
-            f"Every rule is learned on the validation fold. {'; '.join(f'{k}: {v}' for k, v in RULES.items())}. "
+            "Every rule is learned on the validation fold. "
+            f"{'; '.join(f'{rule}: {text}' for rule, text in RULE_TEXTS.items())}. "
             f"The tables above are under **{rule}** (`decision.rule` in params.yaml). Mean over architectures and "
             "seeds. On the validation fold alone, cross-validated in five parts, the best by mean rank in the three "
             f"thresholded metrics is **{' and '.join(first)}**:",

@@ -29,13 +29,12 @@ COSTS = {
     "training_seconds": ("training at its fastest, minutes", 60),
     "training_step_bytes": ("memory of a training step, MB", 1e6),
 }
-
-
-RULES = {
+# What each decision rule does, in words that stand alone.
+RULE_TEXTS = {
     "half": "a probability of 0.5 or more, as trained",
-    "platt": "the same after Platt scaling, class by class",
+    "platt": "a probability of 0.5 or more after Platt scaling, class by class",
     "f1": "a threshold per class that maximises its F1",
-    "micro_f1": "one threshold for all",
+    "micro_f1": "one threshold for all classes that maximises micro-F1",
     "+likeliest": "where no class is left, the likeliest",
     "powerset": "label powerset, the most probable of the label sets that the training folds have",
 }
