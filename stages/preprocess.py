@@ -21,8 +21,11 @@ def main() -> None:
             write_split(folder, split)
         unlabelled = int((~split.labels.any(axis=1)).sum())
         print(f"{name}: {len(split)} records, {unlabelled} of them without a diagnostic label")
+    counts = class_counts(splits)
+    for name in counts.index[counts["train"] == 0]:
+        print(f"{name}: no record of the train split has it, so that it can't be learned")
     with files.replacing_file(COUNTS) as temporary:
-        class_counts(splits).to_csv(temporary)
+        counts.to_csv(temporary)
 
 
 if __name__ == "__main__":

@@ -66,6 +66,8 @@ def test_the_committed_params_are_valid_and_the_real_comparison():
         ("architectures/new", {"rnn": "gru"}, "architectures.new.learning_rate is missing"),
         ("bootstrap/reference", "cnm", "yaml: bootstrap.reference = 'cnm': must be one of cnn, "),
         ("bootstrap/replicates", 10, "bootstrap.replicates = 10"),
+        ("bootstrap/replicates", 479, "bootstrap.replicates = 479: must be 480 or more: .* among 12"),
+        ("bootstrap/replicates", 20_001, "bootstrap.replicates = 20001"),
         ("report", {}, "report is not a known key"),
     ],
 )

@@ -16,11 +16,15 @@ from tqdm import tqdm
 
 from ecg_temporal import files
 from ecg_temporal.evaluation.settings import RULES, DecisionSettings
-from ecg_temporal.ptbxl.names import NAMES
+from ecg_temporal.ptbxl.names import full_names
 from ecg_temporal.settings import read_params, section
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from ecg_temporal.inference.predictor import Predictor
+    from ecg_temporal.inference.records import ECG
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -112,8 +116,11 @@ def _predict(options: argparse.Namespace) -> None:
             records.append(read_ecg(path))
         except RecordError as error:
             if not options.skip_bad:
-                raise
+                hint = "; --skip-bad leaves such records out" if len(paths) > 1 else ""
+                raise ValueError(f"{error}{hint}") from None
             print(f"left out: {error}", file=sys.stderr)
+            continue
+        _tell_doubts(records[-1])
     if not records:
         raise ValueError("no record is left")
     progress = tqdm(records, unit="record", desc="predicting", disable=len(records) < 100)
@@ -121,8 +128,7 @@ def _predict(options: argparse.Namespace) -> None:
 
     classes = predictor.spec.classes
     rows: list[dict[str, Any]] = []
-    made_of_each = list(zip(records, probabilities, decisions, strict=True))
-    for ecg, p, made in made_of_each:
+    for ecg, p, made in zip(records, probabilities, decisions, strict=True):
         order = p.argsort()[::-1]
         rows.append(
             {
@@ -143,14 +149,27 @@ def _predict(options: argparse.Namespace) -> None:
         with files.replacing_file(options.out) as temporary:
             temporary.write_text(text, encoding="utf-8")
     if options.plot:
-        from ecg_temporal.inference.paper import draw_ecg
+        _draw(options.plot, records, probabilities, decisions, predictor)
 
-        for ecg, p, made in tqdm(made_of_each, unit="record", desc="drawing", disable=len(records) < 10):
-            drawn = draw_ecg(
-                ecg.signals, predictor.spec.sampling_rate_hz, _shortened(ecg.name), _named(classes, p, made)
-            )
-            with files.replacing_file(_drawing(options.plot, Path(ecg.name))) as temporary:
-                drawn.savefig(temporary, format="png")
+
+def _draw(
+    folder: Path,
+    records: list["ECG"],
+    probabilities: "NDArray[np.float64]",
+    decisions: "NDArray[np.bool_]",
+    predictor: "Predictor",
+) -> None:
+    from ecg_temporal.inference.paper import SECONDS, draw_ecg
+
+    classes, rate = predictor.spec.classes, predictor.spec.sampling_rate_hz
+    of_each = list(zip(records, probabilities, decisions, strict=True))
+    for ecg, p, made in tqdm(of_each, unit="record", desc="drawing", disable=len(records) < 10):
+        title, seconds = _shortened(ecg.name), ecg.signals.shape[1] / rate
+        if seconds > SECONDS:
+            title += f": the first {SECONDS:g} of {seconds:g} s, findings of all"
+        drawn = draw_ecg(ecg.signals, rate, title, _named(classes, p, made))
+        with files.replacing_file(_drawing(folder, Path(ecg.name))) as temporary:
+            drawn.savefig(temporary, format="png")
 
 
 def _explain(options: argparse.Namespace) -> None:
@@ -162,6 +181,7 @@ def _explain(options: argparse.Namespace) -> None:
     if len(paths) > 1:
         raise ValueError(f"{options.record} holds {len(paths)} records; name one of them")
     ecg = read_ecg(paths[0])
+    _tell_doubts(ecg)
     name, predictor = _load(options)
     if options.order and predictor.spec.architecture.rnn == "none":
         raise ValueError(f"{name} has no recurrent layer, nothing in it rests on the order of frames")
@@ -173,6 +193,8 @@ def _explain(options: argparse.Namespace) -> None:
         found -= occlusion(predictor, signals, options.subclass, order=False)
         title += ", from the order of frames"
     title += f": {_shortened(ecg.name)}"
+    if ecg.signals.shape[1] > signals.shape[1]:
+        title += f", the first {SECONDS:g} s alone"
     (probabilities,), (decisions,) = predictor.predict([signals])
     findings = _named(predictor.spec.classes, probabilities, decisions)
     with files.replacing_file(options.out) as temporary:
@@ -205,6 +227,12 @@ def _register(options: argparse.Namespace) -> None:
             registered = register(name, options.rule, alias, dataset)
         except MlflowException as error:
             raise RuntimeError(f"MLflow: {without_secrets(str(error))}") from None
+        except ValueError as error:
+            if alias == "winner":
+                raise
+            # Published are the winner's weights alone.
+            print(f"{alias} is not registered: {error}", file=sys.stderr)
+            continue
         print(f"{registered}: {name}, {options.rule}")
 
 
@@ -217,10 +245,16 @@ def _load(options: argparse.Namespace, device: Literal["auto", "cpu"] = "auto") 
     return name, load_predictor(name, options.rule, choose_hardware(device, "fp32"))
 
 
+def _tell_doubts(ecg: "ECG") -> None:
+    for doubt in ecg.doubts():
+        print(f"{ecg.name}: {doubt}", file=sys.stderr)
+
+
 def _named(classes: list[str], probabilities: Any, decisions: Any) -> list[tuple[str, float, bool]]:
     """Return full name, probability and decision of each class, the likeliest first."""
     order = probabilities.argsort()[::-1]
-    return [(NAMES.get(classes[k], classes[k]), float(probabilities[k]), bool(decisions[k])) for k in order]
+    full = full_names(classes)
+    return [(full.get(classes[k], classes[k]), float(probabilities[k]), bool(decisions[k])) for k in order]
 
 
 def _drawing(folder: Path, record: Path) -> Path:
@@ -252,7 +286,7 @@ def _csv(rows: list[dict[str, Any]], classes: list[str]) -> str:
 
 def _json(rows: list[dict[str, Any]]) -> str:
     def finding(row: dict[str, Any], subclass: str) -> dict[str, Any]:
-        full = NAMES.get(subclass, subclass)
+        full = full_names(row["probabilities"]).get(subclass, subclass)
         return {"subclass": subclass, "name": full, "probability": row["probabilities"][subclass]}
 
     found = [{**row, "findings": [finding(row, subclass) for subclass in row["findings"]]} for row in rows]

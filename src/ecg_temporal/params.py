@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, StringConstraints
 
-from ecg_temporal.comparison.settings import BootstrapSettings
+from ecg_temporal.comparison.settings import SIGNIFICANCE, BootstrapSettings
 from ecg_temporal.evaluation.settings import DecisionSettings
 from ecg_temporal.models.settings import ArchitectureSettings, TrunkSettings
 from ecg_temporal.probing.settings import ProbeSettings
@@ -53,7 +53,19 @@ def check(params: dict[str, Any]) -> Params:
             f"params.yaml: bootstrap.reference = {checked.bootstrap.reference!r}: must be one of {names}"
         )
     _refuse_long_kernels(checked)
+    _refuse_too_few_replicates(checked)
     return checked
+
+
+def _refuse_too_few_replicates(params: Params) -> None:
+    others, replicates = len(params.architectures) - 1, params.bootstrap.replicates
+    # The smallest p is 2 / (replicates + 1), and Holm's correction multiplies it by `others`.
+    least = 2 * others / SIGNIFICANCE
+    if replicates + 1 <= least:
+        raise ParamsError(
+            f"params.yaml: bootstrap.replicates = {replicates}: must be {least:.0f} or more: "
+            f"with fewer no difference could be significant among {others} (Holm)"
+        )
 
 
 def _refuse_long_kernels(params: Params) -> None:

@@ -16,7 +16,6 @@ from ecg_temporal.comparison.bootstrap import (
     intervals,
     order_effect,
     p_value,
-    percentiles,
     resample,
     trained_again,
 )
@@ -100,7 +99,7 @@ def test_the_same_predictions_differ_by_nothing_and_better_ones_by_something():
     assert (same["difference"], same["low"], same["high"], same["p"]) == (0, 0, 0, 1)
     assert gain["low"] > 0.2 and gain["p_holm"] < 0.05
     assert "a" not in rows.index.get_level_values("architecture")
-    table = intervals(samples)
+    table = intervals({name: samples[name] for name in ("a", "same")})
     assert (table["low"] <= table["value"]).all() and (table["value"] <= table["high"]).all()
     classes = class_differences(samples, "a", dict.fromkeys("wxyz", 100)).set_index(
         ["architecture", "subclass"]
@@ -148,28 +147,13 @@ def test_the_order_effect_is_the_change_under_permutation_averaged_over_permutat
     assert rare["difference"].tolist() == pytest.approx([lost.mean(), lost[:2].mean()])
 
 
-def test_the_interval_equals_scipy_where_nothing_accelerates(rng):
-    half = rng.gamma(2, size=30)
-    data = np.concatenate([half, -half])  # symmetric: the acceleration of BCa is 0
-    theirs = stats.bootstrap((data,), np.mean, method="BCa", n_resamples=999, rng=rng)
-    found = interval(data.mean(), theirs.bootstrap_distribution)
-    np.testing.assert_allclose(found, theirs.confidence_interval, atol=1e-12)
-
-
-def test_a_bias_of_the_replicates_is_taken_off():
-    value, bias, deviation = 0.3, 0.05, 0.1
-    replicates = value + bias + deviation * stats.norm.ppf((np.arange(100_000) + 0.5) / 100_000)
-    expected = value - bias + deviation * stats.norm.ppf([0.025, 0.975])
-    np.testing.assert_allclose(interval(value, replicates), expected, atol=1e-3)
-
-
-def test_the_interval_of_a_difference_and_its_p_equal_scipy_and_agree(rng):
+def test_the_interval_and_p_equal_scipy_and_agree(rng):
     data = (rng.gamma(2, size=50),)
     theirs = stats.bootstrap(data, np.mean, method="percentile", n_resamples=999, rng=rng)
-    found = percentiles(np.append(theirs.bootstrap_distribution, np.nan))
+    found = interval(np.append(theirs.bootstrap_distribution, np.nan))
     np.testing.assert_allclose(found, theirs.confidence_interval, atol=1e-12)
     replicates = rng.gamma(3, size=10_000)
-    for end in percentiles(replicates):
+    for end in interval(replicates):
         assert p_value(replicates - end) == pytest.approx(0.05, abs=0.002)
     assert p_value(replicates) == pytest.approx(2 / 10_001) and p_value(replicates * 0) == 1
 
@@ -205,24 +189,40 @@ def test_another_training_counts_as_in_welchs_test(rng):
 
 def test_what_is_not_defined_has_no_interval_and_no_p():
     nothing = np.full(10, np.nan)
-    assert np.isnan([*interval(0.1, nothing), *percentiles(nothing), p_value(nothing)]).all()
+    assert np.isnan([*interval(nothing), p_value(nothing)]).all()
     some = np.append(nothing, np.linspace(-1, 1, 1001))
-    for found in (interval(0.0, some), percentiles(some)):
-        assert found == pytest.approx((-0.95, 0.95))
-    assert p_value(some) == 1 and np.isnan(interval(np.nan, some)).all()
+    assert interval(some) == pytest.approx((-0.95, 0.95))
+    assert p_value(some) == 1
 
 
-def test_the_interval_covers_the_truth_about_as_often_as_it_says():
+def test_resamples_that_are_all_the_same_tell_nothing():
+    labels, noise = random_case(7, 12, 3, decimals=8)
+    draws = draw(np.zeros(12), 200, 0)  # one patient has all records
+    scores = {"a": noise, "b": noise[:, ::-1], "same": noise}
+    samples = {name: resample(labels, s, s >= 0.5, draws) for name, s in scores.items()}
+    ends = ["low", "high", "again_low", "again_high"]
+    rows = differences(samples, "a").set_index("architecture")
+    changed = rows.loc["b"][rows.loc["b", "difference"] != 0]
+    assert len(changed) and changed[[*ends, "p", "p_holm"]].isna().all(axis=None)
+    same = rows.loc["same", ["low", "high", "p"]].dropna()
+    assert (same == [0, 0, 1]).all(axis=None)
+    table = intervals(samples)
+    assert table.loc[table["value"] > 0, ["low", "high"]].isna().all(axis=None)
+
+
+@pytest.mark.parametrize("metric", ["macro_auprc", "macro_auroc", "micro_f1", "subset_accuracy"])
+def test_the_interval_covers_the_mean_of_such_folds_about_as_often_as_it_says(metric):
     rng = np.random.default_rng(5)
-    covered = 0
-    for _ in range(200):  # accuracy of a coin with a bias of 0.7
-        labels = np.ones((120, 1), np.uint8)
-        scores = (rng.random((1, 120, 1)) < 0.7).astype(float)
-        draws = draw(np.arange(120), 200, int(rng.integers(2**31)))
-        sample = resample(labels, scores, scores >= 0.5, draws)
-        low, high = interval(sample.value["subset_accuracy"], sample.replicates["subset_accuracy"])
-        covered += low <= 0.7 <= high
-    assert 0.88 <= covered / 200 <= 0.99
+    share = [0.4, 0.1, 0.03, 0.02, 0.01]  # of the last, three records
+    found = []
+    for _ in range(200):
+        labels = (rng.random((300, 5)) < share).astype(np.uint8)
+        scores = 2.0 * labels + rng.normal(size=labels.shape)
+        draws = draw(np.arange(300), 200, int(rng.integers(2**31)))
+        sample = resample(labels, scores[None], (scores > 1.5)[None], draws)
+        found.append((sample.value[metric], *interval(sample.replicates[metric])))
+    value, low, high = np.transpose(found)
+    assert 0.88 <= ((low <= value.mean()) & (value.mean() <= high)).mean() <= 0.99
 
 
 def test_an_architecture_apart_changes_no_correction_of_the_others():

@@ -47,6 +47,12 @@ def test_the_verdict_is_the_least_whose_interval_spans_no_difference(intervals, 
     assert (found.low, found.high) == expected
 
 
+def test_without_an_interval_nothing_is_worse():
+    unknown = from_best("deep", dict.fromkeys(["cnn", "wide", "one", "bi"], (float("nan"), float("nan"))))
+    found = verdict(unknown.assign(difference=-1.0), COMPARED, PARAMETERS, "macro_auprc")
+    assert (found.least, found.difference, found.low, found.high) == ("cnn", -1, None, None)
+
+
 def test_one_architecture_alone_is_enough():
     nothing = from_best("cnn", {"cnn": (0, 0)}).iloc[:0]
     assert verdict(nothing, {"cnn": COMPARED["cnn"]}, PARAMETERS, "macro_auprc").least == "cnn"

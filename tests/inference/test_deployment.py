@@ -105,6 +105,16 @@ def test_a_registered_model_is_served_on_loopback_and_refuses_a_wrong_shape(stor
         assert 400 <= status < 500, (status, answer)
 
 
+def test_where_the_winner_alone_is_at_hand_it_is_registered(store, capsys):
+    (store / "reports/tables").mkdir(parents=True)
+    verdict = Verdict("macro_auprc", "cnn_wide", "cnn_gru", -0.01, -0.02, 0.01)
+    write_verdict(store / "reports/tables/verdict.json", verdict)
+    cli.main(["register", "--rule", "half"])
+    said = capsys.readouterr()
+    assert said.out == "models:/ecg-temporal@winner: cnn_gru, half\n"
+    assert "best is not registered: models/cnn_wide: no trained model" in said.err
+
+
 def test_a_store_that_does_not_answer_is_a_sentence_without_the_password(store, monkeypatch):
     (store / "reports/tables").mkdir(parents=True)
     verdict = Verdict("macro_auprc", "cnn_gru", "cnn_gru", 0.0, 0.0, 0.0)

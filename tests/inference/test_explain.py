@@ -103,10 +103,24 @@ def test_all_that_was_found_is_drawn_and_of_a_long_record_the_first_ten_seconds(
     write(trained / "records", "long", np.tile(splits["test"].signals[0], 6))
     cli.main(["explain", "records/long", "IMI", "--model", "cnn_gru", "--out", "why.png"])
     ((signals, _, title, _, found),) = drawn
-    assert signals.shape == found.shape == (12, 1000) and "records/long" in title
+    assert signals.shape == found.shape == (12, 1000)
+    assert title.endswith("records/long, the first 10 s alone")
+    cli.main(["predict", "records/long", "--model", "cnn_gru", "--out", "x.csv", "--plot", "drawn"])
+    assert drawn.pop()[2] == "records/long: the first 10 of 60 s, findings of all"
     paper = draw_ecg(*drawn[0]).axes[0]
     shades = np.concatenate([image.get_array() for image in paper.get_images()])
     np.testing.assert_allclose(shades, found / np.abs(found).max(), rtol=1e-6)
+
+
+def test_rounding_is_not_painted_in_full(splits):
+    faint = np.full((12, 1000), 1e-7, np.float32)
+    shades = np.concatenate(
+        [
+            image.get_array()
+            for image in draw_ecg(splits["test"].signals[0], 100, "", [], faint).axes[0].get_images()
+        ]
+    )
+    assert shades.max() < 1e-4
 
 
 def test_order_alone_is_what_the_whole_rests_on_less_what_is_left_without_order(trained, splits, monkeypatch):

@@ -22,7 +22,7 @@ from ecg_temporal.inference import paper
 from ecg_temporal.inference.paper import draw_ecg
 from ecg_temporal.inference.predictor import load_predictor, winners
 from ecg_temporal.inference.records import find_records, read_ecg
-from ecg_temporal.ptbxl.names import NAMES
+from ecg_temporal.ptbxl.names import NAMES, full_names
 from ecg_temporal.ptbxl.waveforms import LEADS, RecordError
 from ecg_temporal.training.batches import pieces
 from ecg_temporal.training.hardware import Hardware
@@ -314,8 +314,24 @@ def test_order_is_not_explained_where_nothing_depends_on_it(trained, splits, mon
         cli.main(["explain", "records/good", "NORM", "--model", "cnn", "--order", "--out", "x.png"])
 
 
-def test_every_class_has_a_name(splits):
-    assert set(splits["test"].description.classes) == set(NAMES)
+def test_every_class_has_a_name_and_other_peoples_labels_have_none(splits):
+    assert full_names(splits["test"].description.classes) == NAMES
+    assert full_names(["NORM", "IMI"]) == {"NORM": "normal ECG", "IMI": "inferior myocardial infarction"}
+    assert full_names(["AMI", "sepsis"]) == {}
+
+
+def test_a_dead_lead_and_an_unlikely_amplitude_are_told(trained, splits, capsys):
+    signals = splits["test"].signals[0].copy()
+    folder = trained / "records"
+    write(folder, "good", signals)
+    assert read_ecg(folder / "good").doubts() == []
+    signals[6] = 5
+    write(folder, "faint", signals // 100)
+    faint = read_ecg(folder / "faint").doubts()
+    assert faint[0] == "lead V1 is constant" and "mV (their median): are unit and gain right?" in faint[1]
+    write(folder, "dead", signals)
+    cli.main(["predict", "records/good", "records/dead", "--model", "cnn_gru"])
+    assert capsys.readouterr().err == "records/dead: lead V1 is constant\n"
 
 
 def test_the_paper_has_its_true_size_and_no_probability_of_zero():

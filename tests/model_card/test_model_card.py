@@ -55,7 +55,7 @@ def test_groups_and_diagnoses_are_measured_as_if_they_were_alone():
         for metric, (score, given) in by_scikit_learn.items():
             value = score(labels[:, k], given[:, k])
             drawn = [score(labels[:, k], given[:, k], sample_weight=weights) for weights in draws.T]
-            expected = (value, *interval(value, np.array(drawn)))
+            expected = (value, *interval(np.array(drawn)))
             found = each.loc[name, [metric, f"{metric}_low", f"{metric}_high"]].to_list()
             assert found == pytest.approx(expected, abs=1e-9), (name, metric)
     nothing = by_diagnosis(CLASSES, labels * 0, scores, decisions & False, patients, BOOTSTRAP)
@@ -86,10 +86,11 @@ def test_the_model_card_names_groups_diagnoses_and_failures(splits, rng):
     recall = {name: round(100 * decisions[truth[:, k] == 1, k].mean()) for k, name in enumerate(CLASSES[:2])}
     assert missed == [(name, str(share)) for name, share in sorted(recall.items(), key=lambda item: item[1])]
     ami, norm = (truth[:, CLASSES.index(name)] == 1 for name in ("AMI", "NORM"))
-    called = 100 * decisions[ami & ~norm, CLASSES.index("NORM")].mean()
-    assert re.findall(r"- (\w+) \(.*\): (\d+)% of those not also annotated NORM are", text) == [
-        ("AMI", f"{called:.0f}")
-    ]
+    instead = decisions[:, CLASSES.index("NORM")] & ~decisions[:, CLASSES.index("AMI")]
+    called = 100 * instead[ami & ~norm].mean()
+    assert re.findall(
+        r"- (\w+) \(.*\): (\d+)% of those not also annotated NORM are predicted NORM inst", text
+    ) == [("AMI", f"{called:.0f}")]
     assert "not a medical device" in text and "too few to judge: PMI" in text
     assert "nan" not in text
 
@@ -157,4 +158,4 @@ def test_a_group_is_resampled_by_its_patients(rng):
     draws = draw(PATIENTS[women], BOOTSTRAP.replicates, BOOTSTRAP.seed)
     flat, made = truth[women].ravel(), decisions[women].ravel()
     replicates = np.array([sk.f1_score(flat, made, sample_weight=np.repeat(w, 3)) for w in draws.T])
-    assert [row["low"], row["high"]] == pytest.approx(interval(sk.f1_score(flat, made), replicates))
+    assert [row["low"], row["high"]] == pytest.approx(interval(replicates))

@@ -53,6 +53,8 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Length", "0")
             self.end_headers()
             return
+        if fault == "login":
+            content = b"<html>Welcome to our network</html>"
         if isinstance(fault, int) or content is None:
             self.send_response(fault or 404)
             self.send_header("Content-Length", "0")
@@ -97,6 +99,15 @@ def fetched(tree):
 
 
 WANTED = {name: content for name, content in FILES.items() if "500" not in name}
+
+
+def test_a_networks_login_page_is_no_mirror(server, tmp_path):
+    server.faults["SHA256SUMS.txt"] = ["login"]
+    sources = download.download(tmp_path, (server.url, f"{server.url}/"))
+    assert sources["all files"] == f"{server.url}/"
+    server.faults["SHA256SUMS.txt"] = ["login"]
+    with pytest.raises(download.DownloadError, match=rf"PTB-XL: {server.url}: .*<html>Welcome"):
+        download.download(tmp_path, (server.url,))
 
 
 def test_the_hundred_hertz_files_arrive_once(server, tmp_path):

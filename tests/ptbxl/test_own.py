@@ -75,7 +75,7 @@ def test_blanks_around_a_name_make_no_other_patient_and_no_other_record(own, tmp
 
 def test_the_first_ten_seconds_count(own, tmp_path):
     folder, _ = own
-    expected = read_record(folder / "clinic/ecg_007", seconds=None)
+    expected = read_record(folder / "clinic/ecg_007", any_length=True)
     assert expected.shape == (12, 1200)
     found = collected(folder, tmp_path / "raw").signals[7]
     np.testing.assert_array_equal(found, expected[:, :1000])
@@ -115,6 +115,11 @@ def test_labels_that_are_as_frequent_as_each_other_are_spread_too(kinds):
         (lambda t: t.assign(labels=""), "no record has a label"),
         (lambda t: t.iloc[:0], "names no record"),
         (lambda t: pd.concat([t, t.iloc[:1]]), "record 'clinic/ecg_000' is there twice"),
+        (
+            lambda t: t.assign(record=["./clinic//ecg_001.hea", *t["record"][1:]]),
+            "record 'clinic/ecg_001' is there twice",
+        ),
+        (lambda t: t.assign(record=["clinic\\x", *t["record"][1:]]), r"record 'clinic.*x': write / for"),
         (lambda t: t.assign(patient=""), "record 'clinic/ecg_000' has no patient"),
         (
             lambda t: t.assign(fold=["3", "train", *["1"] * 38]),
@@ -145,6 +150,16 @@ def test_what_cannot_be_used_is_refused_with_the_file_and_the_record(own, tmp_pa
         collect_own(folder, tmp_path / "raw", "fail")
 
 
+def test_the_labels_are_counted(own, tmp_path, capsys):
+    folder, table = own
+    (tmp_path / "raw").mkdir()
+    collect_own(folder, tmp_path / "raw", "fail")
+    first = table["labels"].str.split(";").explode().str.strip().value_counts()
+    assert (
+        f"{first[first.index != ''].index[0]} ({first[first.index != ''].iloc[0]})" in capsys.readouterr().out
+    )
+
+
 def test_a_record_of_less_than_ten_seconds_is_refused(tmp_path, rng):
     write_own(tmp_path / "own", rng, records=20, seconds=8)
     (tmp_path / "raw").mkdir()
@@ -163,7 +178,9 @@ def test_labels_may_look_like_numbers_or_like_nothing(own, tmp_path):
     assert splits["train"].description.classes == ["007", "164889003", "NA"]
 
 
-@pytest.mark.parametrize(("column", "value"), [("age", "90+"), ("age", "-1"), ("sex", "F"), ("sex", "2")])
+@pytest.mark.parametrize(
+    ("column", "value"), [("age", "90+"), ("age", "-1"), ("age", "inf"), ("sex", "F"), ("sex", "2")]
+)
 def test_an_age_or_a_sex_that_is_none_is_refused_with_its_record(own, tmp_path, column, value):
     folder, table = own
     table[column] = [""] * 5 + [value] + ["1"] * 34
@@ -203,7 +220,9 @@ def test_rows_with_more_cells_than_the_header_are_refused(own, tmp_path):
     folder, _ = own
     head, *rows = (folder / "labels.csv").read_text().splitlines()
     (folder / "labels.csv").write_text("\n".join([head, *(f"{row}," for row in rows)]) + "\n")
-    with pytest.raises(ValueError, match=r"labels\.csv is not a table \(Length of header"):
+    with pytest.raises(
+        ValueError, match=r"labels\.csv is not a table .*semicolons, not commas \(Length of header"
+    ):
         collected(folder, tmp_path / "raw")
 
 

@@ -119,13 +119,13 @@ def test_a_header_that_no_samples_can_mend_is_refused(record, tmp_path, layout, 
         path = tmp_path / "two"
         path.with_suffix(".hea").write_text(f"two/2 12 {rate} 2000\n00001_lr 1000\n00001_lr 1000\n")
     with pytest.raises(RecordError, match=re.escape(f"00001_lr: {named}")):
-        read_record(path, seconds=None)
+        read_record(path, any_length=True)
 
 
 def test_a_gap_between_segments_is_refused_as_missing_samples(record, tmp_path):
     (tmp_path / "gap.hea").write_text("gap/3 12 100 2500\n00001_lr 1000\n~ 500\n00001_lr 1000\n")
     with pytest.raises(RecordError, match="gap: segment 2 is a gap, samples are missing"):
-        read_record(tmp_path / "gap", seconds=None)
+        read_record(tmp_path / "gap", any_length=True)
 
 
 def test_a_damaged_segment_is_refused_by_its_name(record, tmp_path):
@@ -136,12 +136,12 @@ def test_a_damaged_segment_is_refused_by_its_name(record, tmp_path):
         shutil.copy(path.with_suffix(".dat"), tmp_path / f"{part}.dat")
     (tmp_path / "both.hea").write_text("both/2 12 100 2000\none 1000\ntwo 1000\n")
     expected = np.concatenate([samples, samples], axis=1)
-    np.testing.assert_array_equal(read_record(tmp_path / "both", seconds=None), expected)
+    np.testing.assert_array_equal(read_record(tmp_path / "both", any_length=True), expected)
     data = tmp_path / "two.dat"
     whole = data.read_bytes()
     data.write_bytes(whole[:500] + bytes([whole[500] ^ 64]) + whole[501:])
     with pytest.raises(RecordError, match=r"two: the checksum of signal .* damaged"):
-        read_record(tmp_path / "both", seconds=None)
+        read_record(tmp_path / "both", any_length=True)
 
 
 @pytest.mark.parametrize("beside", [1, 4])
@@ -267,7 +267,7 @@ def test_a_rate_or_gain_that_wfdb_would_make_up_is_refused(tmp_path, rng, given,
     assert text.count(given) == 1
     header.write_text(text.replace(given, instead))
     with pytest.raises(RecordError, match=told):
-        read_record(tmp_path / "00001_lr", seconds=None)
+        read_record(tmp_path / "00001_lr", any_length=True)
 
 
 def test_a_sample_below_what_int16_holds_is_refused(tmp_path):

@@ -301,6 +301,11 @@ def test_the_verdict_reads_as_a_sentence():
     recurrent = {"architecture": "cnn_bilstm", "difference": 0.003, "low": -0.02, "high": 0.04}
     text = sentence(smaller, pd.Series({"cnn": 0.5, "wide": 0.51}), wide, recurrent)
     assert text.endswith("with recurrence, cnn_bilstm, differs from cnn by +0.0030 [-0.0200, +0.0400].")
+    small = Verdict("macro_auprc", "cnn_bilstm", "cnn", -0.02, None, None)
+    text = sentence(small, values, ARCHITECTURES)
+    assert text.startswith("**The test fold is too small to say**: cnn has") and text.endswith("is -0.0200.")
+    same = Verdict("macro_auprc", "cnn_bilstm", "cnn_bilstm", 0, None, None)
+    assert "measurably" not in sentence(same, values, ARCHITECTURES)
 
 
 def test_the_candidate_is_said_to_be_what_it_equals():

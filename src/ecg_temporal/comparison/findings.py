@@ -1,6 +1,6 @@
 """What the comparison found: every table of the report, computed from predictions, probes and results."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,7 @@ from ecg_temporal.evaluation.summary import HEADLINE, Labels, figures, fit_rules
 
 Curve = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]
 
-VERDICT_METRIC = HEADLINE[0]
+VERDICT_METRIC, COMMON_METRIC = HEADLINE[:2]
 """Each metric of HEADLINE has a verdict; that on macro-AUPRC has the say."""
 
 
@@ -133,6 +133,8 @@ def find(
         if scores[metric].notna().any():
             from_its_best = differences(samples, best(scores[metric], metric), CANDIDATE)
             verdicts[metric] = verdict(from_its_best, compared, parameters, metric)
+    if COMMON_METRIC not in verdicts:  # every class is rare
+        verdicts = {metric: replace(each, low=None, high=None) for metric, each in verdicts.items()}
     enough = verdicts[VERDICT_METRIC].least
     recurrence = None
     if strongest not in (None, winner) and amount(compared[enough])[0] == 0:

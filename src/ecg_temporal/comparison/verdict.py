@@ -17,15 +17,17 @@ LOWER_IS_BETTER = ("hamming_loss", "calibration_error", "brier_score", "rank")
 class Verdict:
     """`least` is enough: its `difference` from `best` in `metric`, with the interval [low, high], spans 0.
 
-    Where `least` is `best`, all with less temporal modelling are measurably worse, and the difference is 0.
+    Both ends are None where the test fold is too small to say: no resample differs from another, or no class
+    has enough positive records. Where `least` is `best`, all with less temporal modelling are measurably
+    worse, and the difference is 0.
     """
 
     metric: str
     best: str
     least: str
     difference: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
 
 
 def write_verdict(path: Path, found: Verdict) -> None:
@@ -85,6 +87,7 @@ def verdict(
         if name == against:
             break
         row = rows[name]
-        if row["low"] <= 0 <= row["high"]:
-            return Verdict(metric, against, name, row["difference"], row["low"], row["high"])
+        if not (row["low"] > 0 or row["high"] < 0):
+            low, high = (None if pd.isna(row[end]) else row[end] for end in ("low", "high"))
+            return Verdict(metric, against, name, row["difference"], low, high)
     return Verdict(metric, against, against, 0.0, 0.0, 0.0)

@@ -25,6 +25,8 @@ ROWS: tuple[tuple[str, ...], ...] = (
 ROW_MV = 2.6
 """Height of a row; taller waves run into the next, as on paper."""
 MARGIN_MM, PANEL_MM = 8, 92
+FAINTEST = 0.01
+"""The least attribution, in units of the logit, that a full shade stands for: less is rounding."""
 SPELLED = {"AVR": "aVR", "AVL": "aVL", "AVF": "aVF"}
 
 
@@ -47,7 +49,7 @@ def draw_ecg(
         From top to bottom; what was decided is set in bold.
     attribution : float array [12, samples], optional
         Shaded under the traces: orange where it is positive, violet where it is negative, strongest where
-        its absolute value is largest.
+        its absolute value is largest, if that is FAINTEST or more.
 
     Returns
     -------
@@ -58,10 +60,11 @@ def draw_ecg(
     samples = min(signals.shape[1], round(SECONDS * sampling_rate_hz))
     millivolts = signals[:, :samples] / 1000
     seconds = np.arange(samples) / sampling_rate_hz
-    rows, shades = ROWS, None
+    rows, shades, scale = ROWS, None, ""
     if attribution is not None:
         rows = tuple((lead,) for lead in LEADS)
-        shades = attribution[:, :samples] / (np.abs(attribution[:, :samples]).max() or 1)
+        strongest = max(float(np.abs(attribution[:, :samples]).max()), FAINTEST)
+        shades, scale = attribution[:, :samples] / strongest, f" Full shade: {strongest:.2g} in the logit."
     height = len(rows) * ROW_MV
     width_mm = SECONDS * MM_PER_SECOND + 2 * MARGIN_MM + PANEL_MM
     height_mm = height * MM_PER_MV + 2 * MARGIN_MM + 8
@@ -121,5 +124,5 @@ def draw_ecg(
             percent = f"{probability:.0%}" if probability >= 0.005 else "<1%"
             figure.text(left, y, percent.rjust(4), fontweight=weight, family="monospace")
             figure.text(left + 9 / width_mm, y, name, fontweight=weight, parse_math=False)
-        figure.text(left, 3 / height_mm, "Not a medical device.", fontsize=7, color="#666666")
+        figure.text(left, 3 / height_mm, f"Not a medical device.{scale}", fontsize=7, color="#666666")
     return figure

@@ -14,7 +14,10 @@ from numpy.typing import NDArray
 
 from ecg_temporal.inference.predictor import SHORTEST_SECONDS
 from ecg_temporal.ptbxl.settings import SAMPLING_RATE
-from ecg_temporal.ptbxl.waveforms import RecordError, read_record
+from ecg_temporal.ptbxl.waveforms import LEADS, RecordError, read_record
+
+PLAUSIBLE_MV = (0.1, 10)
+"""From lowest to highest sample of a lead, in the median over leads: so it is in all of PTB-XL."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,15 @@ class ECG:
     name: str
     signals: NDArray[np.int16]
     codes: list[str]
+
+    def doubts(self) -> list[str]:
+        """Return what speaks against a good recording, or a right unit, though it can be predicted on."""
+        span = np.ptp(self.signals.astype(np.int32), axis=1) / 1000
+        told = [f"lead {lead} is constant" for lead, mv in zip(LEADS, span, strict=True) if mv == 0]
+        middle = float(np.median(span))
+        if middle and not PLAUSIBLE_MV[0] <= middle <= PLAUSIBLE_MV[1]:
+            told.append(f"its leads span {middle:.3g} mV (their median): are unit and gain right?")
+        return told
 
 
 def find_records(paths: Iterable[Path]) -> list[Path]:
@@ -63,7 +75,7 @@ def read_ecg(path: Path) -> ECG:
 
     """
     try:
-        signals = read_record(path, seconds=None)
+        signals = read_record(path, any_length=True)
     except OSError as error:
         raise RecordError("an unreadable file", f"{path}: {error.strerror or error}") from error
     if signals.shape[1] < SHORTEST_SECONDS * SAMPLING_RATE:

@@ -10,7 +10,7 @@ import pandas as pd
 from ecg_temporal.evaluation.summary import COMMON
 from ecg_temporal.model_card.subgroups import DIAGNOSIS, SHOWN
 from ecg_temporal.models.settings import ArchitectureSettings
-from ecg_temporal.ptbxl.names import NAMES
+from ecg_temporal.ptbxl.names import full_names
 from ecg_temporal.reporting.style import describe
 from ecg_temporal.reporting.tables import METRICS, SYNTHETIC, aligned
 from ecg_temporal.store import Description
@@ -56,6 +56,7 @@ def model_card(
     """
     seeds = ", ".join(map(str, settings.seeds))
     seeds = f"as an ensemble of the seeds {seeds}" if len(settings.seeds) > 1 else f"with seed {seeds}"
+    full = full_names(about.classes)
     on_ptbxl = about.dataset.startswith("PTB-XL")
     parts = [
         f"# Model card: {name}",
@@ -82,9 +83,9 @@ def model_card(
         "## By diagnosis\n\nIntervals as above; of a recall or precision of 0 or 1 that no resample changes, those of "
         "Clopper and Pearson. Another figure that none changes has no interval: it rests on too few records to say "
         "anything.",
-        _classes(classes),
+        _classes(classes, full),
         "## Where it fails",
-        _failures(classes) + (NO_RHYTHM if on_ptbxl else ""),
+        _failures(classes, full) + (NO_RHYTHM if on_ptbxl else ""),
         f"## Licence and citation\n\nCode: MIT. {PTBXL_LICENCE if on_ptbxl else ''}To cite this project: CITATION.cff.",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -112,32 +113,35 @@ def _groups(groups: pd.DataFrame) -> str:
     return aligned(rows, text_columns=1)
 
 
-def _classes(classes: pd.DataFrame) -> str:
+def _classes(classes: pd.DataFrame, full: dict[str, str]) -> str:
     rows = [["", "", "positives", *DIAGNOSIS.values()]]
     for name, row in classes.sort_values("positives", ascending=False, kind="stable").iterrows():
         cells = [
             {"value": row[key], "low": row[f"{key}_low"], "high": row[f"{key}_high"]} for key in DIAGNOSIS
         ]
         texts = [_with_interval(cell, digits=3) for cell in cells]
-        rows.append([str(name), NAMES.get(str(name), ""), f"{row['positives']:.0f}", *texts])
+        rows.append([str(name), full.get(str(name), ""), f"{row['positives']:.0f}", *texts])
     return aligned(rows, text_columns=2)
 
 
-def _failures(classes: pd.DataFrame) -> str:
+def _failures(classes: pd.DataFrame, full: dict[str, str]) -> str:
+    def named(subclass: object) -> str:
+        return f"{subclass} ({full[str(subclass)]})" if full else str(subclass)
+
     enough = classes[classes["positives"] >= COMMON]
-    missed = enough.nsmallest(FAILURES, "recall")
+    missed = enough[enough["recall"] < 1].nsmallest(FAILURES, "recall")
     lines = [
-        f"- {_name(name)}: {row['recall']:.0%} of {row['positives']:.0f} found."
+        f"- {named(name)}: {row['recall']:.0%} of {row['positives']:.0f} found."
         for name, row in missed.iterrows()
     ]
     few = classes.index[classes["positives"] < COMMON]
     if len(few):
         lines.append(
-            f"- Fewer than {COMMON} positive test records, too few to judge: {', '.join(map(_name, few))}."
+            f"- Fewer than {COMMON} positive test records, too few to judge: {', '.join(map(named, few))}."
         )
     called = enough["called_normal"].nlargest(FAILURES)
     lines += [
-        f"- {_name(name)}: {share:.0%} of those not also annotated NORM are predicted NORM."
+        f"- {named(name)}: {share:.0%} of those not also annotated NORM are predicted NORM instead."
         for name, share in called[called > 0].items()
     ]
     return "\n".join(lines)
@@ -148,8 +152,3 @@ def _with_interval(cell: dict[Any, Any], digits: int = 4) -> str:
         return "–"
     value, low, high = (f"{cell[key]:.{digits}f}" for key in ("value", "low", "high"))
     return value if pd.isna(cell["low"]) else f"{value} [{low}, {high}]"
-
-
-def _name(subclass: object) -> str:
-    name = NAMES.get(str(subclass))
-    return f"{subclass} ({name})" if name else str(subclass)

@@ -66,9 +66,9 @@ def by_diagnosis(
 
     The ends are in METRIC_low and METRIC_high; what has no record to be measured on is NaN. Where no
     replicate differs, a bootstrap says nothing: the ends are those of Clopper and Pearson (1934) if the
-    metric is a share of records, else NaN. `called_normal` is the share of a class's records predicted NORM,
-    of those that are not annotated so. Labels, scores and decisions are [records, classes], `patients`
-    [records].
+    metric is a share of records, else NaN. `called_normal` is the share of a class's records, of those
+    not annotated NORM, that are predicted NORM and not the class. Labels, scores and decisions are [records,
+    classes], `patients` [records].
     """
     normal = classes.index("NORM") if "NORM" in classes else None
     draws = draw(patients, bootstrap.replicates, bootstrap.seed)
@@ -87,13 +87,14 @@ def by_diagnosis(
             }
         shares = {"recall": int(truth.sum()), "precision": int(predicted.sum())}
         for metric, (value, replicates) in of_each.items():
-            low, high = interval(value, replicates)
-            if low == high:
+            low, high = interval(replicates)
+            if not (np.isnan(value) or low < high):
                 low = high = float("nan")
                 if metric in shares:
                     low, high = binomtest(int(hits), shares[metric]).proportion_ci(method="exact")
             row |= {metric: value, f"{metric}_low": low, f"{metric}_high": high}
         ill = truth & ~labels[:, normal].astype(bool) if normal is not None else np.zeros_like(truth)
-        row["called_normal"] = decisions[ill, normal].mean() if ill.any() else float("nan")
+        instead = decisions[:, normal] & ~predicted if normal is not None else np.zeros_like(truth)
+        row["called_normal"] = instead[ill].mean() if ill.any() else float("nan")
         found.append(row)
     return pd.DataFrame(found, index=pd.Index(classes, name="subclass"))

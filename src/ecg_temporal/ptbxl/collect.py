@@ -87,9 +87,9 @@ def pack(
             flat_leads[str(ecg_id)] = [lead for lead, is_flat in zip(LEADS, flat, strict=True) if is_flat]
         good += 1
     if problems and (on_bad_record == "fail" or not good):
+        remedy = "Mend them" + (", or leave them out with fetch.on_bad_record: skip" if good else "")
         raise ValueError(
-            f"{tree}: {_summary(problems, len(table))}. The first: {next(iter(problems.values()))}. Mend "
-            "them, or leave them out with fetch.on_bad_record: skip"
+            f"{tree}: {_summary(problems, len(table))}. The first: {next(iter(problems.values()))}. {remedy}"
         )
     if problems:
         signals = raw.shorten_signals(folder, good)

@@ -83,7 +83,7 @@ def download(tree: Path, mirrors: tuple[str, ...] = MIRRORS) -> dict[str, str]:
     for scheme in ("http://", "https://"):
         session.mount(scheme, HTTPAdapter(pool_maxsize=CONNECTIONS, max_retries=retry))
     base, sums = _first_that_answers(session, mirrors)
-    wanted = {name: sha for name, sha in parse_sums(sums).items() if _WANTED.fullmatch(name)}
+    wanted = {name: sha for name, sha in sums.items() if _WANTED.fullmatch(name)}
     for table in ("ptbxl_database.csv", "scp_statements.csv"):
         if table not in wanted:
             raise DownloadError(f"{base}{SUMS} does not name {table}: is this PTB-XL {VERSION}?")
@@ -183,15 +183,17 @@ def _append(session: requests.Session, url: str, part: Path, stopped: Event) -> 
                     raise requests.Timeout(f"not done after {PATIENCE} seconds")
 
 
-def _first_that_answers(session: requests.Session, mirrors: tuple[str, ...]) -> tuple[str, str]:
+def _first_that_answers(session: requests.Session, mirrors: tuple[str, ...]) -> tuple[str, dict[str, str]]:
+    """Return the first of `mirrors` with a SHA256SUMS.txt, parsed; a network's login page is none."""
     reasons = []
     for base in mirrors:
         try:
             response = session.get(base + SUMS, timeout=TIMEOUT)
             response.raise_for_status()
-            return base, response.text
-        except requests.RequestException as error:
+            return base, parse_sums(response.text)
+        except (requests.RequestException, DownloadError) as error:
             reasons.append(f"{base}: {error}")
     raise DownloadError(
-        "PhysioNet does not answer; try later, or set PTBXL_DIR to a folder with PTB-XL " + "; ".join(reasons)
+        "PhysioNet does not answer as it should; try later, or set PTBXL_DIR to a folder with PTB-XL: "
+        + "; ".join(reasons)
     )

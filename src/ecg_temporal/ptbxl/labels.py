@@ -174,7 +174,8 @@ def split_rows(table: pd.DataFrame) -> dict[str, NDArray[np.intp]]:
     seen: dict[object, str] = {}
     for split, members in rows.items():
         if not len(members):
-            raise LabelError(f"ptbxl_database.csv: the {split} split (folds {FOLDS[split]}) is empty")
+            folds = " or ".join(map(str, FOLDS[split]))
+            raise LabelError(f"no usable record is in fold {folds}, the {split} split")
         for patient in table["patient_id"].iloc[members].unique():
             if patient in seen:
                 name = str(patient).removesuffix(".0")

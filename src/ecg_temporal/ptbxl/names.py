@@ -1,5 +1,7 @@
 """Full names of the 23 diagnostic subclasses, after the descriptions in PTB-XL's scp_statements.csv."""
 
+from collections.abc import Collection
+
 NAMES = {
     "NORM": "normal ECG",
     "AMI": "anterior myocardial infarction",
@@ -25,3 +27,8 @@ NAMES = {
     "WPW": "Wolff-Parkinson-White syndrome",
     "_AVB": "atrioventricular block",
 }
+
+
+def full_names(classes: Collection[str]) -> dict[str, str]:
+    """Return the full name of each class, or none: labels that are not all PTB-XL's may mean other things."""
+    return {name: NAMES[name] for name in classes} if set(classes) <= NAMES.keys() else {}

@@ -1,7 +1,9 @@
 """One's own WFDB records and a table of labels to the raw dataset, as if they were PTB-XL's."""
 
 import hashlib
+import posixpath
 import warnings
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
@@ -50,6 +52,8 @@ def collect_own(tree: Path, folder: Path, on_bad_record: Literal["fail", "skip"]
     names = sorted({name for of_one in labels for name in of_one})
     if not names:
         raise ValueError(f"{path}: no record has a label")
+    counts = Counter(name for of_one in labels for name in dict.fromkeys(of_one))
+    print(f"Labels: {', '.join(f'{name} ({count})' for name, count in counts.most_common())}.")
     patients = found["patient"] if "patient" in found else found["record"]
     if empty := found["record"][patients == ""].tolist():
         raise ValueError(
@@ -72,7 +76,7 @@ def collect_own(tree: Path, folder: Path, on_bad_record: Literal["fail", "skip"]
     table = pd.DataFrame(
         {
             "patient_id": pd.factorize(patients)[0] + 1,
-            "age": _numbers(path, found, "age", lambda age: age >= 0, "a number of years"),
+            "age": _numbers(path, found, "age", lambda age: (age >= 0) & (age < np.inf), "a number of years"),
             "sex": _numbers(path, found, "sex", lambda sex: sex.isin([0, 1]), "0 (male) or 1 (female)"),
             "scp_codes": [str(dict.fromkeys(of_one, 100.0)) for of_one in labels],
             "strat_fold": folds,
@@ -116,7 +120,10 @@ def _read_labels(path: Path) -> pd.DataFrame:
         ):  # more cells than names
             found = pd.read_csv(path, dtype=text, keep_default_na=False, index_col=False)
     except (ValueError, OSError, pd.errors.ParserWarning) as error:
-        raise ValueError(f"{path} is not a table ({error})") from None
+        raise ValueError(
+            f"{path} is not a table with a cell under each name of its first line; several labels of a "
+            f"record are separated by semicolons, not commas ({error})"
+        ) from None
     for column in map(str, found.columns):
         if column not in COLUMNS:
             meant = column.strip().lower()
@@ -129,14 +136,23 @@ def _read_labels(path: Path) -> pd.DataFrame:
         raise ValueError(f"{path} names no record")
     for column in {"record", "patient"} & {*found.columns}:
         found[column] = found[column].str.strip()
-    for line, name in enumerate(found["record"], 2):
+    found["record"] = _record_names(path, found["record"])
+    return found
+
+
+def _record_names(path: Path, names: pd.Series) -> pd.Series:
+    """Return the names of the records, each spelt in one way: else it could be in two folds."""
+    for line, name in enumerate(names, 2):
         if not name:
             raise ValueError(f"{path}: line {line} names no record")
+        if "\\" in name:
+            raise ValueError(f"{path}: record {name!r}: write / for \\")
         if raw.leaves_folder(name):
             raise ValueError(f"{path}: record {name!r} leaves the folder")
-    if twice := found["record"][found["record"].duplicated()].tolist():
+    bare = names.str.replace(r"\.(hea|dat|mat)$", "", regex=True).map(posixpath.normpath)  # without ./ and //
+    if twice := bare[bare.duplicated()].tolist():
         raise ValueError(f"{path}: record {twice[0]!r} is there twice")
-    return found
+    return bare
 
 
 def _refuse_splits(path: Path, patients: pd.Series, folds: pd.Series) -> None:
@@ -171,7 +187,7 @@ def _numbers(
 
 
 def _first_ten_seconds(path: Path) -> NDArray[np.int16]:
-    signals = read_record(path, seconds=None)
+    signals = read_record(path, any_length=True)
     if signals.shape[1] < SAMPLES:
         seconds = signals.shape[1] * SECONDS / SAMPLES
         raise RecordError("another length", f"{path}: {seconds:g} s are fewer than {SECONDS:g}")

@@ -25,9 +25,8 @@ def preprocess(raw: RawDataset, settings: LabelSettings) -> dict[str, Split]:
         rows = {name: members[labels[members].any(axis=1)] for name, members in rows.items()}
     for name, members in rows.items():
         if not labels[members].any():
-            raise LabelError(
-                f"no record of the {name} split has a label: lower labels.min_likelihood, or put some there"
-            )
+            lower = "lower labels.min_likelihood, or " if settings.min_likelihood else ""
+            raise LabelError(f"no record of the {name} split has a label: {lower}put some there")
     if not pd.api.types.is_integer_dtype(raw.table.index):
         raise LabelError("ptbxl_database.csv: its first column, ecg_id, is not all whole numbers")
     statements, names = statement_matrix(raw.table, raw.statements, labels, rows["train"])

@@ -51,15 +51,15 @@ class RecordError(ValueError):
         self.problem = problem
 
 
-def read_record(path: Path, seconds: float | None = SECONDS) -> NDArray[np.int16]:
+def read_record(path: Path, any_length: bool = False) -> NDArray[np.int16]:
     """Read one record.
 
     Parameters
     ----------
     path : Path
         Of the record, without suffix.
-    seconds : float, optional
-        How long it must be; None takes any length.
+    any_length : bool
+        Without it, the record must be SECONDS long.
 
     Returns
     -------
@@ -79,7 +79,7 @@ def read_record(path: Path, seconds: float | None = SECONDS) -> NDArray[np.int16
         header = header_path.read_bytes().decode("utf-8", errors="replace")
         plain = _PLAIN_HEADER.fullmatch(header)
         if plain is None or plain["record"] != path.name:
-            return _read_by_wfdb(path, seconds)
+            return _read_by_wfdb(path, any_length)
         samples = np.fromfile(path.with_name(path.name + ".dat"), dtype="<i2")
     except FileNotFoundError as error:
         missing = str(error.filename or path)
@@ -101,7 +101,7 @@ def read_record(path: Path, seconds: float | None = SECONDS) -> NDArray[np.int16
     return signal
 
 
-def _read_by_wfdb(path: Path, seconds: float | None) -> NDArray[np.int16]:
+def _read_by_wfdb(path: Path, any_length: bool) -> NDArray[np.int16]:
     try:
         header = wfdb.rdheader(str(path), rd_segments=True)
         if isinstance(header, wfdb.MultiRecord):
@@ -118,7 +118,7 @@ def _read_by_wfdb(path: Path, seconds: float | None) -> NDArray[np.int16]:
         else:
             _refuse_header(path, header)
             record = _read_whole(path)
-        return _convert(path, record, seconds)
+        return _convert(path, record, any_length)
     except (FileNotFoundError, RecordError):
         raise
     except Exception as error:  # wfdb raises whatever a damaged header leads to, also when it converts
@@ -135,7 +135,8 @@ def _refuse_header(path: Path, header: wfdb.Record) -> None:
     lines = [line for line in lines if line.strip() and not line.startswith(b"#")]
     if not all(line.isascii() for line in lines):
         raise RecordError(
-            "an unknown unit", f"{path}: its header is not ASCII, as WFDB wants it; write uV for µV"
+            "an unknown unit",
+            f"{path}: its header is not ASCII, as WFDB wants it; write uV for µV, and no byte order mark",
         )
     about, *signals = [line.decode("ascii").split() for line in lines]
     if len(about) < 3 or not _RATE.fullmatch(about[2]):
@@ -169,11 +170,11 @@ def _read_whole(path: Path) -> wfdb.Record:
     return record
 
 
-def _convert(path: Path, record: wfdb.Record, seconds: float | None) -> NDArray[np.int16]:
-    if seconds and abs(record.sig_len / record.fs - seconds) > 0.5 / record.fs:
+def _convert(path: Path, record: wfdb.Record, any_length: bool) -> NDArray[np.int16]:
+    if not any_length and abs(record.sig_len / record.fs - SECONDS) > 0.5 / record.fs:
         raise RecordError(
             "another length",
-            f"{path}: {record.sig_len} samples at {record.fs} Hz are not {seconds:g} seconds",
+            f"{path}: {record.sig_len} samples at {record.fs} Hz are not {SECONDS:g} seconds",
         )
     names = [str(name).upper() for name in record.sig_name]
     columns = [names.index(lead) for lead in LEADS]
@@ -192,7 +193,7 @@ def _convert(path: Path, record: wfdb.Record, seconds: float | None) -> NDArray[
         if rate != SAMPLING_RATE:
             ratio = Fraction(SAMPLING_RATE / rate).limit_denominator(1000)
             microvolts = resample_poly(microvolts, ratio.numerator, ratio.denominator, padtype="line")
-        leads.append(np.rint(microvolts[: round(seconds * SAMPLING_RATE) if seconds else None]))
+        leads.append(np.rint(microvolts[: None if any_length else SAMPLES]))
     rounded = np.stack(leads)
     limit = np.iinfo(np.int16).max
     if np.abs(rounded).max() > limit:

@@ -16,7 +16,7 @@ from ecg_temporal.comparison.results import Results, positives
 from ecg_temporal.comparison.verdict import LOWER_IS_BETTER, amount
 from ecg_temporal.evaluation.summary import COMMON
 from ecg_temporal.models.settings import ArchitectureSettings
-from ecg_temporal.ptbxl.names import NAMES
+from ecg_temporal.ptbxl.names import full_names
 from ecg_temporal.ptbxl.waveforms import LEADS
 from ecg_temporal.reporting import svg
 from ecg_temporal.reporting.examples import Example
@@ -92,7 +92,7 @@ def report_page(
         ("mistaken", "Predicted where annotated", _predicted(shown, about.classes, findings)),
         ("calibration", "Calibration", _calibration(findings)),
         ("training", "Learning curves", _training(results, compared)),
-        ("examples", "Right and wrong", _examples(shown, about.sampling_rate_hz)),
+        ("examples", "Right and wrong", _examples(shown, about)),
         ("data", "The data", _data(counts, about)),
         ("methods", "How it was made", _methods(findings, about, recipe)),
     ]
@@ -127,7 +127,8 @@ def _comparison(table: pd.DataFrame, findings: Findings, recipe: Recipe) -> str:
         notes = {}
         for metric in METRICS:
             if found := cells.get((name, metric)):
-                notes[metric] = f"<small>{found['low']:.4f} – {found['high']:.4f}</small>"
+                known = not pd.isna(found["low"])
+                notes[metric] = f"<small>{found['low']:.4f} – {found['high']:.4f}</small>" if known else ""
                 spread = row.get(f"{metric}_std")
                 notes[metric] += "" if pd.isna(spread) else f"<small>seeds ± {spread:.4f}</small>"
         size = "" if pd.isna(row["parameters"]) else f"{row['parameters']:,}"
@@ -309,29 +310,32 @@ def _training(results: Results, compared: dict[str, ArchitectureSettings]) -> st
     return f'{_legend(compared)}{DASHES}<div class="charts">{charts}</div>'
 
 
-def _examples(shown: Shown, rate: int) -> str:
+def _examples(shown: Shown, about: Description) -> str:
     rows = [LEADS.index(lead) for lead in SHOWN_LEADS]
-    cards = ""
+    cards, full = "", full_names(about.classes)
     for example in shown.examples:
-        chart = svg.ecg(shown.signals[example.row][rows], SHOWN_LEADS, rate)
-        truth, found = (", ".join(_named(names)) or "nothing" for names in (example.truth, example.predicted))
+        chart = svg.ecg(shown.signals[example.row][rows], SHOWN_LEADS, about.sampling_rate_hz)
+        truth, found = (
+            ", ".join(full.get(name, name) for name in names) or "nothing"
+            for names in (example.truth, example.predicted)
+        )
         css = "right" if example.right else "wrong"
         cards += (
             f'<figure class="{css}"><figcaption><strong>{css.capitalize()}</strong>, record '
             f"{shown.ecg_id[example.row]}. Annotated: {escape(truth)}. Predicted: {escape(found)}; probability of "
-            f"{escape(_named([example.about])[0])}: {example.probability:.0%}.</figcaption>{chart}</figure>"
+            f"{escape(full.get(example.about, example.about))}: {example.probability:.0%}.</figcaption>{chart}</figure>"
         )
-    about = "<p>The most confident right and wrong decisions, two of each, about different diagnoses.</p>"
-    return f'{about}<div class="charts">{cards}</div>'
+    said = "<p>The most confident right and wrong decisions, two of each, about different diagnoses.</p>"
+    return f'{said}<div class="charts">{cards}</div>'
 
 
 def _data(counts: pd.DataFrame, about: Description) -> str:
     columns = [column for column in counts.columns if column != "subclass"]
-    rows = ""
+    rows, full_name = "", full_names(about.classes)
     for row in counts.to_dict("records"):
         name = str(row["subclass"])
         cells = "".join(f'<td data-value="{row[c]}">{row[c]:,}</td>' for c in columns)
-        full = f"<small>{escape(NAMES[name])}</small>" if name in NAMES else ""
+        full = f"<small>{escape(full_name[name])}</small>" if full_name else ""
         rows += f'<tr><th scope="row">{escape(name)}{full}</th>{cells}</tr>'
     return (
         f"<p>{escape(about.dataset)} at {about.sampling_rate_hz} Hz: positive records by subclass and split.</p>"
@@ -362,7 +366,7 @@ def _methods(findings: Findings, about: Description, recipe: Recipe) -> str:
         "recipe, learning rates and rule of the project's params.yaml were chosen on PTB-XL's fold 9. Which architecture "
         "is called the best, and which enough, is found on the test fold.</li>"
         f"<li>Intervals: paired bootstrap over the test patients, {recipe.bootstrap.replicates:,} replicates, seeds averaged "
-        "within a replicate; those of a figure are bias-corrected, those of a difference percentiles. They don't say how "
+        "within a replicate; percentiles, which say what another fold of this size would give. They don't say how "
         "much another training would differ.</li>"
         f"<li>Trained on {escape('; '.join(trained))}.</li></ul>"
         "<p>To reproduce it, with the params.yaml and dvc.lock that belong to this page (another processor gives slightly "
@@ -395,10 +399,6 @@ def _legend(compared: dict[str, ArchitectureSettings]) -> str:
     kinds = {family(each): _css(each) for each in compared.values()}
     keys = "".join(f'<span class="{css}">{escape(kind)}</span>' for kind, css in kinds.items())
     return f'<p class="legend">{keys}</p>'
-
-
-def _named(names: list[str]) -> list[str]:
-    return [NAMES.get(name, name) for name in names]
 
 
 def _bold(text: str) -> str:

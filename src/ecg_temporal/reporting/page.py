@@ -5,7 +5,7 @@ import pandas as pd
 from ecg_temporal.comparison.findings import VERDICT_METRIC, Findings
 from ecg_temporal.comparison.recipe import CANDIDATE, Recipe
 from ecg_temporal.comparison.results import Results, positives
-from ecg_temporal.comparison.settings import BootstrapSettings
+from ecg_temporal.comparison.settings import SIGNIFICANCE, BootstrapSettings
 from ecg_temporal.comparison.verdict import LOWER_IS_BETTER
 from ecg_temporal.evaluation.summary import COMMON, THRESHOLDED
 from ecg_temporal.reporting.style import RULE_TEXTS
@@ -158,7 +158,7 @@ def _differences(findings: Findings, names: list[str], bootstrap: BootstrapSetti
         f"## Differences from {bootstrap.reference}",
         "With 95% intervals of a paired bootstrap over the patients of the test fold "
         f"({bootstrap.replicates:,} replicates, seeds averaged within a replicate); in bold "
-        "where Holm's correction over the compared architectures, metric by metric, leaves p < 0.05 "
+        f"where Holm's correction over the compared architectures, metric by metric, leaves p < {SIGNIFICANCE} "
         f"(never `{CANDIDATE}`, which is not one of them). A p near that is as much a matter of the replicates: "
         "others may make it bold or not. They say how far the test fold can be trusted, not how much another "
         "training would differ. "
@@ -188,7 +188,7 @@ def _differences(findings: Findings, names: list[str], bootstrap: BootstrapSetti
 
 def _after_holm(differences: pd.DataFrame) -> pd.DataFrame:
     corrected = differences["architecture"] != CANDIDATE
-    return differences.assign(sure=corrected & (differences["p_holm"] < 0.05))
+    return differences.assign(sure=corrected & (differences["p_holm"] < SIGNIFICANCE))
 
 
 def _time(findings: Findings, recipe: Recipe, results: Results, rate: int) -> str:
@@ -224,9 +224,12 @@ def _order_by_class(findings: Findings, recipe: Recipe, results: Results) -> str
     told = [
         f"{name} ({-loss:+.4f} on average; falls in {falls[name]} of {len(recurrent)})"
         for name, loss in lost.mean(axis=1).nlargest(3).items()
+        if loss > 0
     ]
+    if not told:
+        return ""
     return (
-        f"By diagnosis, of those with {COMMON} positive test records or more, average precision changes most in "
+        f"By diagnosis, of those with {COMMON} positive test records or more, average precision falls most in "
         f"{', '.join(told)}. All: tables/order_by_class.csv."
     )
 

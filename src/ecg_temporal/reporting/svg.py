@@ -102,7 +102,7 @@ def forest(marks: Sequence[Mark], label: str, row: int = 22) -> str:
     for k, m in enumerate(marks):
         y = TOP + row * (k + 0.5)
         body += f'<text class="name" x="{left - 8}" y="{y + 4:.1f}" text-anchor="end">{escape(m.name)}</text>'
-        if math.isnan(m.x) or m.low is None or m.high is None:
+        if math.isnan(m.x) or m.low is None or m.high is None or math.isnan(m.low):
             continue
         title = f"{m.name}: {m.x:+.4f} [{m.low:+.4f}, {m.high:+.4f}]"
         body += f'<g class="{m.family}" tabindex="0"><title>{escape(title)}</title>'

@@ -159,19 +159,24 @@ def sentence(
     winner = f"{verdict.best} ({describe(architectures[verdict.best])})"
     least = architectures[verdict.least]
     layers, _ = amount(least)
-    if all(amount(each)[0] == 0 for each in architectures.values()):
+    if verdict.low is None:
+        what = "The test fold is too small to say"
+    elif all(amount(each)[0] == 0 for each in architectures.values()):
         what = "No recurrent layer is compared"
     else:
         what = "No recurrent layer is needed" if layers == 0 else f"{describe(least)} is enough"
     if verdict.least == verdict.best:
-        less = any(amount(each) < amount(least) for each in architectures.values())
+        less = verdict.low is not None and any(
+            amount(each) < amount(least) for each in architectures.values()
+        )
         worse = ", and all with less temporal modelling are measurably worse" if less else ""
         said = f"**{what}**: the best {metric}, {values[verdict.best]:.4f}, is that of {winner}{worse}."
     else:
+        apart = difference(asdict(verdict), bold=False)
+        spans = f"the 95% interval of the difference, {apart}, spans 0"
         said = (
             f"**{what}**: {verdict.least} has a {metric} of {values[verdict.least]:.4f}, the best, {winner}, "
-            f"{values[verdict.best]:.4f}; the 95% interval of the difference, {verdict.difference:+.4f} "
-            f"[{verdict.low:+.4f}, {verdict.high:+.4f}], spans 0."
+            f"{values[verdict.best]:.4f}; {f'the difference is {apart}' if verdict.low is None else spans}."
         )
     if recurrence is not None:
         said += (
@@ -213,10 +218,11 @@ def _cells(
 
 
 def difference(row: dict[Any, Any], bold: bool) -> str:
-    """Return a row's difference with its interval [low, high]."""
+    """Return a row's difference with its interval [low, high], if it has one."""
     if pd.isna(row["difference"]):
         return "–"
-    text = f"{row['difference']:+.4f} [{row['low']:+.4f}, {row['high']:+.4f}]"
+    text = f"{row['difference']:+.4f}"
+    text += "" if pd.isna(row["low"]) else f" [{row['low']:+.4f}, {row['high']:+.4f}]"
     return f"**{text}**" if bold else text
 
 
