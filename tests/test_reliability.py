@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -186,31 +187,29 @@ def test_ten_trainings_at_once_share_a_new_store(undisturbed):
 
 
 @pytest.fixture
-def postgresql(tmp_path):
+def postgresql():
     """The URL of a new database on loopback; the server ends with the test."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     if not found:
         pytest.skip("NO POSTGRESQL: install Debian's package postgresql to run this test")
-    programs, data = found[-1].parent, tmp_path / "postgresql"
-    port = free_port()
-    # The server refuses to run as root.
+    programs, port = found[-1].parent, free_port()
+    # The server refuses to run as root, and another user has no access to pytest's own folders.
     user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
-    data.mkdir()
-    if user:
-        for folder in (data, *list(data.parents)[:-2]):
-            folder.chmod(0o755)
-        shutil.chown(data, "postgres")
-    options = f"-p {port} -k {data} -c listen_addresses=127.0.0.1"
-    steps = (
-        [programs / "initdb", "-D", data / "db", "-A", "trust", "-U", "mlflow"],
-        [programs / "pg_ctl", "-D", data / "db", "-o", options, "-l", data / "log", "-w", "start"],
-        [programs / "createdb", "-h", "127.0.0.1", "-p", str(port), "-U", "mlflow", "mlflow"],
-    )
-    for step in steps:
-        subprocess.run([*user, *step], check=True, capture_output=True, cwd=data)
-    yield f"postgresql://mlflow@127.0.0.1:{port}/mlflow"
-    stop = [programs / "pg_ctl", "-D", data / "db", "-m", "immediate", "stop"]
-    subprocess.run([*user, *stop], check=True, capture_output=True, cwd=data)
+    with tempfile.TemporaryDirectory() as folder:
+        if user:
+            shutil.chown(folder, "postgres")
+        data = Path(folder) / "db"
+        options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1"
+        steps = (
+            [programs / "initdb", "-D", data, "-A", "trust", "-U", "mlflow"],
+            [programs / "pg_ctl", "-D", data, "-o", options, "-l", f"{folder}/log", "-w", "start"],
+            [programs / "createdb", "-h", "127.0.0.1", "-p", str(port), "-U", "mlflow", "mlflow"],
+        )
+        for step in steps:
+            subprocess.run([*user, *step], check=True, capture_output=True, cwd=folder)
+        yield f"postgresql://mlflow@127.0.0.1:{port}/mlflow"
+        stop = [programs / "pg_ctl", "-D", data, "-m", "immediate", "stop"]
+        subprocess.run([*user, *stop], check=True, capture_output=True, cwd=folder)
 
 
 @pytest.mark.pipeline
