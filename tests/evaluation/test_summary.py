@@ -164,3 +164,13 @@ def test_classes_with_fewer_than_ten_positives_are_left_out_of_the_common_ones(r
     scores = rng.normal(size=truth.shape)
     common = [sk.average_precision_score(truth[:, k], scores[:, k]) for k in (1, 2)]
     assert figures(truth, scores, scores > 0)["macro_auprc_common"] == pytest.approx(np.mean(common))
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_rules_are_learned_from_a_seeds_own_validation_logits_and_the_training_sets(case, name):
+    labels, predictions = case
+    truth, known, logits = labels["validation"], labels["train"], predictions.logits["validation"]
+    of_each = [fit_rule(name, truth, of_seed, known).fields() for of_seed in logits]
+    assert [rule.fields() for rule in fit_rules(labels, predictions, name)] == of_each
+    of_all = fit_rule(name, truth, logits.mean(axis=0), known)
+    assert fit_ensemble_rule(labels, predictions, name).fields() == of_all.fields()

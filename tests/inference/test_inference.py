@@ -417,3 +417,10 @@ def test_a_record_may_be_named_by_each_of_its_files_and_last_a_second(tmp_path, 
     write(tmp_path / "records", "one", splits["test"].signals[0][:, :100])
     (path,) = find_records([tmp_path / "records" / f"one{suffix}"])
     assert read_ecg(path).signals.shape == (12, 100)
+
+
+def test_more_pieces_than_a_batch_holds_stay_their_records(trained, splits, monkeypatch):
+    predictor = load_predictor("cnn_gru", "half", FP32)
+    expected, _ = predictor.predict(splits["test"].signals[:9])  # 27 pieces at once
+    monkeypatch.setattr("ecg_temporal.inference.predictor.BATCH_RECORDS", 4)
+    np.testing.assert_allclose(predictor.predict(splits["test"].signals[:9])[0], expected, atol=1e-5)

@@ -9,7 +9,7 @@ from sklearn import metrics as sk
 from conftest import TRAINING
 from ecg_temporal.comparison.bootstrap import draw, interval
 from ecg_temporal.comparison.settings import BootstrapSettings
-from ecg_temporal.model_card.card import model_card
+from ecg_temporal.model_card.card import _who, model_card
 from ecg_temporal.model_card.subgroups import by_diagnosis, by_subgroup, subgroups
 from ecg_temporal.models.settings import ArchitectureSettings
 from ecg_temporal.reporting.tables import SYNTHETIC
@@ -159,3 +159,8 @@ def test_a_group_is_resampled_by_its_patients(rng):
     flat, made = truth[women].ravel(), decisions[women].ravel()
     replicates = np.array([sk.f1_score(flat, made, sample_weight=np.repeat(w, 3)) for w in draws.T])
     assert [row["low"], row["high"]] == pytest.approx(interval(replicates))
+
+
+def test_ages_beyond_89_are_told_as_90():
+    text = _who(pd.DataFrame({"sex": [0] * 20, "age": [50.0] * 10 + [300.0] * 10}))
+    assert "ages 50 to 90" in text and "median 70" in text

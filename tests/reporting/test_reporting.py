@@ -36,7 +36,7 @@ from ecg_temporal.probing.settings import ProbeSettings
 from ecg_temporal.reporting import figures, svg
 from ecg_temporal.reporting.examples import choose_examples, predicted_of_each
 from ecg_temporal.reporting.html import Shown, line_class, report_page
-from ecg_temporal.reporting.page import comparison_page
+from ecg_temporal.reporting.page import _after_holm, comparison_page
 from ecg_temporal.reporting.style import RULE_TEXTS, describe, leaning, order_shown
 from ecg_temporal.reporting.tables import (
     METRICS,
@@ -607,3 +607,8 @@ def test_nothing_cheaper_beats_what_is_on_the_pareto_front():
     cost = pd.Series({"a": 1, "b": 2, "c": 3, "d": 3, "e": 4})
     score = pd.Series({"a": 0.5, "b": 0.4, "c": 0.6, "d": 0.7, "e": 0.7})
     assert figures.pareto_front(cost, score) == ["a", "d"]
+
+
+def test_bold_is_what_holms_correction_leaves_of_those_that_are_compared():
+    table = pd.DataFrame({"architecture": ["a", "b", "model"], "p": [0.01, 0.04, 0.01]})
+    assert _after_holm(table.assign(p_holm=[0.02, 0.08, 0.01]))["sure"].tolist() == [True, False, False]
