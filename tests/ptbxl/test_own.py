@@ -231,3 +231,11 @@ def test_a_table_without_patients_says_what_that_means(own, tmp_path, capsys):
     table.drop(columns="patient").to_csv(folder / "labels.csv", index=False)
     collected(folder, tmp_path / "raw")
     assert "each record counts as a patient of its own" in capsys.readouterr().out
+
+
+def test_sex_and_age_are_those_of_the_table(own, tmp_path):
+    folder, table = own
+    table = table.assign(sex=[int(k % 3 == 0) for k in range(len(table))], age=range(20, 20 + len(table)))
+    table.to_csv(folder / "labels.csv", index=False)
+    found = collected(folder, tmp_path / "raw").table
+    assert found["sex"].tolist() == table["sex"].tolist() and found["age"].tolist() == table["age"].tolist()

@@ -113,3 +113,14 @@ def test_a_part_of_a_split_is_the_same_records_of_every_array(splits):
     some = splits["train"].part(slice(0, 100, 8))
     for name in ("signals", "labels", "statements", "ecg_id"):
         np.testing.assert_array_equal(getattr(some, name), getattr(splits["train"], name)[:100:8])
+
+
+@pytest.mark.parametrize("fold", [9, 10])
+def test_statements_are_chosen_by_the_training_folds_alone(synthetic_raw, splits, fold):
+    kept, table = splits["train"].description.statements, synthetic_raw.table.copy()
+    subclass = synthetic_raw.statements["diagnostic_subclass"].dropna()
+    size = subclass.value_counts()
+    rare = next(name for name, its in subclass.items() if name not in kept and size[its] > 1)
+    table.loc[table["strat_fold"] == fold, "scp_codes"] = f"{{'NORM': 100.0, '{rare}': 100.0}}"
+    changed = preprocess(dataclasses.replace(synthetic_raw, table=table), KEEP_ALL)
+    assert changed["train"].description.statements == kept
