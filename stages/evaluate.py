@@ -48,20 +48,20 @@ def main() -> None:
     folders = {seed: MODELS / name / str(seed) for seed in seeds}
     parameters = json.loads((folders[seeds[0]] / "run.json").read_text(encoding="utf-8"))["parameters"]
 
-    each = by_seed(seeds, labels, predictions, rule)
+    of_seeds = by_seed(seeds, labels, predictions, rule)
     tables = {
-        "seeds": each,
+        "seeds": of_seeds,
         "rules": by_rule(labels, predictions),
         "per_class": by_class(splits["test"].description.classes, labels, predictions),
         "history": pd.concat(
             [pd.read_csv(folder / "history.csv").assign(seed=seed) for seed, folder in folders.items()]
         ),
     }
-    figures = headline(each, labels, predictions, rule, parameters)
-    rules = {each: fit_ensemble_rule(labels, predictions, each) for each in RULES}
+    metrics = headline(of_seeds, labels, predictions, rule, parameters)
+    rules = {other: fit_ensemble_rule(labels, predictions, other) for other in RULES}
     write_rules(DECISIONS / f"{name}.json", EnsembleRules(seeds, rules))
     with files.replacing_file(METRICS / f"{name}.json") as temporary:
-        temporary.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+        temporary.write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
     for kind, table in tables.items():
         with files.replacing_file(METRICS / kind / f"{name}.csv") as temporary:
             table.to_csv(temporary, index=False)

@@ -35,6 +35,7 @@ TRAINING = TrainSettings(
     batch_size=64,
     crop_seconds=5,
     statement_weight=1,
+    pos_weight_power=0.25,
     weight_decay=0.01,
     gradient_clip=1,
     device="cpu",
@@ -99,7 +100,7 @@ def trained_on_synthetic(tmp_path_factory):
         synthetic.write(folder, SyntheticSettings(records=1000, seed=3))
     found = preprocess(read_raw(folder), KEEP_ALL)
     about = found["train"].description
-    trunk = TrunkSettings(channels=[16], kernel_size=3, stem_kernel_size=7, dropout=0.1)
+    trunk = TrunkSettings(channels=[16], kernel_size=3, stem_kernel_size=7, dropout=0.1, block_dropout=0.1)
     assert receptive_field(trunk) == 25
     torch.manual_seed(0)
     architecture = ArchitectureSettings(rnn="bigru", hidden=24, learning_rate=0.01)
@@ -125,7 +126,7 @@ def trained(splits, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     shutil.copy(ROOT / "params.yaml", tmp_path)
     about = splits["train"].description
-    trunk = TrunkSettings(channels=[8, 8], kernel_size=3, stem_kernel_size=5, dropout=0.0)
+    trunk = TrunkSettings(channels=[8, 8], kernel_size=3, stem_kernel_size=5, dropout=0.0, block_dropout=0.0)
     architecture = ArchitectureSettings(rnn="gru", hidden=8, learning_rate=0.1)
     for seed in (0, 1):
         torch.manual_seed(seed)

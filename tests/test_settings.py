@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+from dvc.utils.serialize import parse_yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,7 +18,28 @@ def test_floats_in_exponent_notation_are_numbers_as_for_dvc(tmp_path):
     assert read_params(tmp_path / "p.yaml") == {"a": 4e-3, "b": 1e5, "c": -25.0, "d": 12, "e": "e5"}
 
 
-@pytest.mark.parametrize("text", ["[1, 2]", "a: [", "", "\x00"])
+@pytest.mark.parametrize(
+    "text",
+    ["4e-3", "+3", "-0", "1.5E3", ".5", "1.", "0.50", "yes", "on", "1:30", "~", "", "null", "True", "TRUE"],
+)
+def test_a_value_is_read_as_dvc_reads_it(tmp_path, text):
+    (tmp_path / "p.yaml").write_text(f"a: {text}\n")
+    ours, dvcs = read_params(tmp_path / "p.yaml"), parse_yaml(f"a: {text}\n", "p.yaml")
+    assert ours == dvcs
+    assert type(ours["a"]) is type(dvcs["a"])
+
+
+@pytest.mark.parametrize("text", ["010", "00", "0o10", "0x1f", "0b11", "1_000", "2026-11-25", "2026-13-45"])
+def test_what_the_versions_of_yaml_read_differently_is_text_and_no_number(tmp_path, text):
+    (tmp_path / "p.yaml").write_text(f"a: {{size: {text}}}\n")
+    with pytest.raises(ParamsError, match=f"a.size = '{text}'"):
+        section(read_params(tmp_path / "p.yaml"), "a", Small)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[1, 2]", "a: [", "", "\x00", "a: " + "[" * 3000, "a: !!int x", "a: !!bool 3", "a: !!timestamp x"],
+)
 def test_a_file_that_is_no_mapping_is_refused(tmp_path, text):
     (tmp_path / "p.yaml").write_text(text)
     with pytest.raises(ParamsError, match=r"p\.yaml"):

@@ -21,24 +21,32 @@ class ParamsError(ValueError):
     """params.yaml can't be used as it is; the message names the key, the value and what is allowed."""
 
 
-MERGE = "tag:yaml.org,2002:merge"  # the key <<
+TAG = "tag:yaml.org,2002:"
 
 
-class _Yaml12Loader(yaml.SafeLoader):
-    """4e-3 is a number, as it is for DVC and is not in PyYAML's YAML 1.1; and no key comes twice."""
+class _CoreLoader(yaml.SafeLoader):
+    """YAML 1.2, as DVC reads it: 4e-3 is a number, and yes, 1:30 and 2026-11-25 are text; no key comes twice.
+
+    PyYAML reads YAML 1.1 by itself. A number that starts with 0, which is octal in one version and not in the
+    other, is text here, so that the setting refuses it.
+    """
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value if key.tag != MERGE]
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value if key.tag != f"{TAG}merge"]
         if twice := [key for key in keys if keys.count(key) > 1]:
             raise yaml.MarkedYAMLError(problem=f"{twice[0]!r} is there twice", problem_mark=node.start_mark)
         return super().construct_mapping(node, deep)
 
 
-_Yaml12Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?[0-9][0-9]*(\.[0-9]*)?[eE][-+]?[0-9]+$"),
-    list("-+0123456789"),
-)
+_CoreLoader.yaml_implicit_resolvers = {}
+for _name, _pattern in {
+    "null": r"~|null|Null|NULL|",
+    "bool": r"true|True|TRUE|false|False|FALSE",
+    "int": r"[-+]?(0|[1-9][0-9]*)",
+    "float": r"[-+]?(\.[0-9]+|[0-9]+\.[0-9]*|[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+|\.inf)|\.nan",
+    "merge": "<<",
+}.items():
+    _CoreLoader.add_implicit_resolver(TAG + _name, re.compile(f"^(?:{_pattern})$"), None)
 
 
 def read_params(path: Path = Path("params.yaml")) -> dict[str, Any]:
@@ -49,11 +57,13 @@ def read_params(path: Path = Path("params.yaml")) -> dict[str, Any]:
 
     """
     try:
-        params = yaml.load(path.read_text(encoding="utf-8"), Loader=_Yaml12Loader)  # a SafeLoader
+        params = yaml.load(path.read_text(encoding="utf-8"), Loader=_CoreLoader)  # a SafeLoader
     except FileNotFoundError:
         raise ParamsError(f"{path}: no such file; run from the project's root") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, LookupError, AttributeError) as error:  # all these for "!!int x"
         raise ParamsError(f"{path} is not YAML: {error}") from None
+    except RecursionError:
+        raise ParamsError(f"{path} has brackets in brackets, too deep to be read") from None
     if not isinstance(params, dict):
         raise ParamsError(f"{path} must hold sections such as 'train:', not {type(params).__name__}")
     return params

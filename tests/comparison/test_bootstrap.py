@@ -20,7 +20,7 @@ from ecg_temporal.comparison.bootstrap import (
     trained_again,
 )
 from ecg_temporal.evaluation.metrics import average_precision, nanmean
-from ecg_temporal.evaluation.summary import figures
+from ecg_temporal.evaluation.summary import headline_metrics
 
 
 def random_case(seed, records, classes, seeds=1, decimals=1):
@@ -66,7 +66,7 @@ def test_every_metric_equals_that_of_the_resample_taken_for_real(seed, records, 
     for replicate in range(4):
         rows = np.repeat(np.arange(records), draws[:, replicate].astype(int))
         seeds = list(zip(probabilities, decisions, strict=True))
-        each = [figures(labels[rows], p[rows], d[rows]) for p, d in seeds]
+        each = [headline_metrics(labels[rows], p[rows], d[rows]) for p, d in seeds]
         precision = np.mean([average_precision(labels[rows], p[rows]) for p, _ in seeds], axis=0)
         np.testing.assert_allclose(sample.class_replicates[:, replicate], precision, atol=1e-9)
         for name, values in sample.replicates.items():

@@ -13,10 +13,10 @@ from ecg_temporal.evaluation.summary import (
     by_class,
     by_rule,
     by_seed,
-    figures,
     fit_ensemble_rule,
     fit_rules,
     headline,
+    headline_metrics,
 )
 from ecg_temporal.ptbxl.preprocess import preprocess
 from ecg_temporal.ptbxl.settings import LabelSettings
@@ -163,7 +163,7 @@ def test_classes_with_fewer_than_ten_positives_are_left_out_of_the_common_ones(r
     truth[:9, 0] = truth[20:30, 1] = truth[40:70, 2] = 1
     scores = rng.normal(size=truth.shape)
     common = [sk.average_precision_score(truth[:, k], scores[:, k]) for k in (1, 2)]
-    assert figures(truth, scores, scores > 0)["macro_auprc_common"] == pytest.approx(np.mean(common))
+    assert headline_metrics(truth, scores, scores > 0)["macro_auprc_common"] == pytest.approx(np.mean(common))
 
 
 @pytest.mark.parametrize("name", RULES)

@@ -19,7 +19,7 @@ CHEST, INFERIOR = ("V1", "V2", "V3", "V4"), ("II", "III", "AVF")
 
 
 def predictor(net, about):
-    trunk = TrunkSettings(channels=[16], kernel_size=3, stem_kernel_size=7, dropout=0.1)
+    trunk = TrunkSettings(channels=[16], kernel_size=3, stem_kernel_size=7, dropout=0.1, block_dropout=0.1)
     spec = ModelSpec(
         about.classes, about.leads, 100, 500, trunk, ArchitectureSettings(rnn="gru", learning_rate=0.1)
     )

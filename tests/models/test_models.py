@@ -10,7 +10,7 @@ from ecg_temporal.models.trunk import Trunk, convolution
 from ecg_temporal.params import check
 from ecg_temporal.settings import read_params
 
-TRUNK = TrunkSettings(channels=[8, 16], kernel_size=5, stem_kernel_size=7, dropout=0.1)
+TRUNK = TrunkSettings(channels=[8, 16], kernel_size=5, stem_kernel_size=7, dropout=0.1, block_dropout=0.1)
 
 
 def architecture(rnn, **settings):
@@ -29,6 +29,20 @@ def test_a_convolution_equals_conv1d_and_batch_norm():
         F.conv1d(x, layer[0].weight.squeeze(2), stride=2, padding=2), None, None, training=True
     )
     torch.testing.assert_close(layer(x.unsqueeze(2)).squeeze(2), expected)
+
+
+def test_in_training_a_block_drops_whole_channels_between_its_convolutions():
+    torch.manual_seed(0)
+    trunk = Trunk(12, TRUNK.model_copy(update={"block_dropout": 0.5}))
+    for block in trunk.blocks:
+        seen = []
+        block.second.register_forward_pre_hook(lambda _, x, seen=seen: seen.append(x[0]))
+        x = torch.randn(64, block.first[0].in_channels, 1, 40)
+        block.train()(x)
+        dropped = (seen[0] == 0).all(dim=3)
+        assert 0.4 < dropped.float().mean() < 0.6
+        block.eval()(x)
+        assert not (seen[1] == 0).all(dim=3).any()
 
 
 @pytest.mark.parametrize("samples", [250, 500, 999, 1000])

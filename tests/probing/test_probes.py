@@ -14,7 +14,7 @@ from ecg_temporal.training.hardware import Hardware
 from ecg_temporal.training.loop import predict_logits
 
 FP32 = Hardware(torch.device("cpu"), "fp32")
-TRUNK = TrunkSettings(channels=[8, 16], kernel_size=3, stem_kernel_size=5, dropout=0.3)
+TRUNK = TrunkSettings(channels=[8, 16], kernel_size=3, stem_kernel_size=5, dropout=0.3, block_dropout=0.1)
 
 
 def model(rnn="gru", trunk=TRUNK, hidden=8):
@@ -60,7 +60,11 @@ def test_pieces_cover_the_record_and_overlap_by_half(length, samples, starts):
 
 
 @pytest.mark.parametrize(
-    "trunk", [TRUNK, TrunkSettings(channels=[4, 4, 4, 4], kernel_size=5, stem_kernel_size=7, dropout=0)]
+    "trunk",
+    [
+        TRUNK,
+        TrunkSettings(channels=[4, 4, 4, 4], kernel_size=5, stem_kernel_size=7, dropout=0, block_dropout=0.0),
+    ],
 )
 def test_the_receptive_field_is_what_a_frame_depends_on(trunk):
     net = model("none", trunk).double()

@@ -24,7 +24,7 @@ def project(tmp_path, splits):
     for folder in ("src", "stages"):
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
-    params["trunk"] |= {"channels": [8, 16], "dropout": 0.0}
+    params["trunk"] |= {"channels": [8, 16], "dropout": 0.0, "block_dropout": 0.0}
     params["train"] |= {"epochs": 3, "batch_size": 32, "device": "cpu", "precision": "fp32"}
     # Adam amplifies rounding: at 2e-3, one process differs by 3e-5 between one thread and two.
     params["architectures"]["cnn_bigru"]["learning_rate"] = 1e-4

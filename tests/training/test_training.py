@@ -17,7 +17,7 @@ from ecg_temporal.training.loop import predict_logits, train
 
 CPU = torch.device("cpu")
 FP32 = Hardware(CPU, "fp32")
-TRUNK = TrunkSettings(channels=[8, 8], kernel_size=3, stem_kernel_size=5, dropout=0.3)
+TRUNK = TrunkSettings(channels=[8, 8], kernel_size=3, stem_kernel_size=5, dropout=0.3, block_dropout=0.1)
 
 
 def spec(split, rnn="gru"):
@@ -260,8 +260,11 @@ def test_pieces_begin_anywhere_in_the_record_and_another_seed_deals_others(split
     assert not torch.equal(first, other)
 
 
-@pytest.mark.parametrize("change", [{"gradient_clip": 1e-6}, {"weight_decay": 10.0}, {"weight_decay": 0.0}])
-def test_gradient_clip_and_weight_decay_count(splits, change):
+@pytest.mark.parametrize(
+    "change",
+    [{"gradient_clip": 1e-6}, {"weight_decay": 10.0}, {"weight_decay": 0.0}, {"pos_weight_power": 0.0}],
+)
+def test_gradient_clip_weight_decay_and_weights_of_positives_count(splits, change):
     one, other = (fit(splits, settings=s)[0] for s in (TRAINING, TRAINING.model_copy(update=change)))
     assert not torch.equal(one["linear.weight"], other["linear.weight"])
 
@@ -272,6 +275,14 @@ def test_the_training_loss_is_of_the_classes_alone(splits):
     split = splits["train"]
     others = {**splits, "train": dataclasses.replace(split, statements=1 - split.statements)}
     one, other = (fit(each, settings=without)[1][0]["train_loss"] for each in (splits, others))
+    assert one == other
+
+
+def test_the_training_loss_is_not_weighted(splits):
+    # One step: what is noted is the loss of the model as it came.
+    once = {"epochs": 1, "batch_size": len(splits["train"])}
+    settings = [TRAINING.model_copy(update={**once, "pos_weight_power": power}) for power in (0.0, 1.0)]
+    one, other = (fit(splits, settings=s)[1][0]["train_loss"] for s in settings)
     assert one == other
 
 

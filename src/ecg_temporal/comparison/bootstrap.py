@@ -20,7 +20,7 @@ from scipy.sparse import csr_array
 from scipy.stats import norm, t
 
 from ecg_temporal.evaluation.metrics import average_precision, nanmean
-from ecg_temporal.evaluation.summary import COMMON, figures
+from ecg_temporal.evaluation.summary import COMMON, headline_metrics
 
 Labels = NDArray[np.uint8]
 Scores = NDArray[np.floating]
@@ -56,7 +56,7 @@ class Sample:
     Attributes
     ----------
     value : dict of str to float
-        On the records as they are: the figures of `figures`.
+        On the records as they are: the metrics of `headline_metrics`.
     by_seed : dict of str to float64 array [seeds]
         The same of each seed.
     replicates : dict of str to float64 array [replicates]
@@ -93,7 +93,7 @@ def resample(labels: Labels, scores: Scores, decisions: Decisions, draws: Draws)
     """
     truth = labels.astype(bool)
     seeds = [_one_seed(truth, s, d, draws) for s, d in zip(scores, decisions, strict=True)]
-    points = [figures(labels, s, d) for s, d in zip(scores, decisions, strict=True)]
+    points = [headline_metrics(labels, s, d) for s, d in zip(scores, decisions, strict=True)]
     by_seed = {name: np.array([point[name] for point in points]) for name in points[0]}
     return Sample(
         value={name: float(values.mean()) for name, values in by_seed.items()},

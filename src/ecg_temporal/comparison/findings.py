@@ -24,7 +24,13 @@ from ecg_temporal.evaluation.calibration import reliability_curve, sigmoid
 from ecg_temporal.evaluation.decisions import DecisionRule
 from ecg_temporal.evaluation.metrics import average_precision, nanmean
 from ecg_temporal.evaluation.predictions import SPLITS, Predictions
-from ecg_temporal.evaluation.summary import HEADLINE, Labels, figures, fit_rules, probabilities
+from ecg_temporal.evaluation.summary import (
+    HEADLINE,
+    LabelsBySplit,
+    fit_rules,
+    headline_metrics,
+    probabilities,
+)
 
 Curve = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]
 
@@ -93,7 +99,7 @@ class Findings:
 def find(
     recipe: Recipe,
     classes: list[str],
-    labels: Labels,
+    labels: LabelsBySplit,
     patients: NDArray[np.generic],
     predictions: dict[str, Predictions],
     probes: Probes,
@@ -170,7 +176,9 @@ def _labelled(
     found = {}
     for name, p in predictions.items():
         seeds = zip(p.logits["test"], decisions[name], strict=True)
-        each = pd.DataFrame([figures(truth[rows], logits[rows], made[rows]) for logits, made in seeds])
+        each = pd.DataFrame(
+            [headline_metrics(truth[rows], logits[rows], made[rows]) for logits, made in seeds]
+        )
         found[name] = each[list(HEADLINE)].mean()
     return pd.DataFrame.from_dict(found, orient="index")
 

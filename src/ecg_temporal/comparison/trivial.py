@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from ecg_temporal.evaluation.summary import figures
+from ecg_temporal.evaluation.summary import headline_metrics
 
 
 def trivial_lines(classes: list[str], labels: NDArray[np.uint8]) -> dict[str, dict[str, float]]:
@@ -27,6 +27,6 @@ def trivial_lines(classes: list[str], labels: NDArray[np.uint8]) -> dict[str, di
     always = nothing.copy()
     always[:, common] = 1.0
     return {
-        "nothing": figures(labels, nothing, nothing > 0),
-        f"always {classes[common]}": figures(labels, always, always > 0),
+        "nothing": headline_metrics(labels, nothing, nothing > 0),
+        f"always {classes[common]}": headline_metrics(labels, always, always > 0),
     }

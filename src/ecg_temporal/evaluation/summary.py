@@ -22,14 +22,14 @@ THRESHOLDED = ("micro_f1", "hamming_loss", "subset_accuracy")
 COMMON = 10
 """A class with fewer positive records moves macro-AUPRC by hundredths: `macro_auprc_common` leaves it out."""
 
-Labels = dict[str, NDArray[np.uint8]]
+LabelsBySplit = dict[str, NDArray[np.uint8]]
 """Labels [records, classes] by split, of all of its records."""
 
 
-def figures(
+def headline_metrics(
     labels: NDArray[np.uint8], scores: NDArray[np.floating], decisions: NDArray[np.bool_]
 ) -> dict[str, float]:
-    """Return the headline figures of one seed, all arrays [records, classes].
+    """Return the HEADLINE metrics of one seed, all arrays [records, classes].
 
     macro_auprc, macro_auprc_common (of classes with COMMON positive records or more), macro_auroc and the
     metrics of `thresholded_metrics`.
@@ -43,33 +43,33 @@ def figures(
     }
 
 
-def fit_rules(labels: Labels, predictions: Predictions, rule: str) -> list[DecisionRule]:
+def fit_rules(labels: LabelsBySplit, predictions: Predictions, rule: str) -> list[DecisionRule]:
     """Return the rule of each seed, learned on the validation fold."""
     return [
         fit_rule(rule, labels["validation"], x, labels["train"]) for x in predictions.logits["validation"]
     ]
 
 
-def fit_ensemble_rule(labels: Labels, predictions: Predictions, rule: str) -> DecisionRule:
+def fit_ensemble_rule(labels: LabelsBySplit, predictions: Predictions, rule: str) -> DecisionRule:
     """Return the rule of the seeds' ensemble, learned on its own logits of the validation fold."""
     return fit_rule(rule, labels["validation"], predictions.ensemble("validation"), labels["train"])
 
 
-def by_seed(seeds: list[int], labels: Labels, predictions: Predictions, rule: str) -> pd.DataFrame:
-    """Return a row per seed and split: seed, split, loss (cross-entropy) and `figures` under `rule`."""
+def by_seed(seeds: list[int], labels: LabelsBySplit, predictions: Predictions, rule: str) -> pd.DataFrame:
+    """Return a row per seed and split: seed, split, cross-entropy (loss), `headline_metrics` under `rule`."""
     rules = fit_rules(labels, predictions, rule)
     found = []
     for k, (seed, fitted) in enumerate(zip(seeds, rules, strict=True)):
         for split in SPLITS:
             truth, logits = labels[split][rows(split, len(labels[split]))], predictions.logits[split][k]
             loss = np.mean(np.logaddexp(0, logits.astype(np.float64)) - truth * logits)
-            decided = figures(truth, logits, fitted.decide(logits))
+            decided = headline_metrics(truth, logits, fitted.decide(logits))
             found.append({"seed": seed, "split": split, "loss": loss, **decided})
     return pd.DataFrame(found)
 
 
 def headline(
-    seeds: pd.DataFrame, labels: Labels, predictions: Predictions, rule: str, parameters: int
+    seeds: pd.DataFrame, labels: LabelsBySplit, predictions: Predictions, rule: str, parameters: int
 ) -> dict[str, float | None]:
     """Return the figures of metrics/<architecture>.json, all of the test fold; None where one is not defined.
 
@@ -83,13 +83,13 @@ def headline(
     found |= {f"{name}_at_half": float(np.mean([v[name] for v in at_half])) for name in THRESHOLDED}
     logits = predictions.ensemble("test")
     decisions = fit_ensemble_rule(labels, predictions, rule).decide(logits)
-    ensemble = figures(labels["test"], logits, decisions)
+    ensemble = headline_metrics(labels["test"], logits, decisions)
     found |= {f"ensemble_{name}": ensemble[name] for name in HEADLINE}
     known = {name: None if np.isnan(value) else float(value) for name, value in found.items()}
     return known | {"parameters": parameters}
 
 
-def by_rule(labels: Labels, predictions: Predictions) -> pd.DataFrame:
+def by_rule(labels: LabelsBySplit, predictions: Predictions) -> pd.DataFrame:
     """Return a row per rule and fold, the mean over seeds.
 
     Columns: rule, fold, `thresholded_metrics`, calibration_error (classwise) and brier_score. On the
@@ -115,7 +115,7 @@ def by_rule(labels: Labels, predictions: Predictions) -> pd.DataFrame:
     return table.groupby(["fold", "rule"], sort=False).mean().reset_index()
 
 
-def by_class(classes: list[str], labels: Labels, predictions: Predictions) -> pd.DataFrame:
+def by_class(classes: list[str], labels: LabelsBySplit, predictions: Predictions) -> pd.DataFrame:
     """Return a row per class: subclass, positives, and the mean over seeds of both ranking metrics."""
     truth, seeds = labels["test"], predictions.logits["test"]
     return pd.DataFrame(

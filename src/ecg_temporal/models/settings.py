@@ -26,12 +26,16 @@ Kernel = Annotated[int, Field(ge=1, le=255), AfterValidator(_odd)]
 
 
 class TrunkSettings(Settings):
-    """The CNN: one residual block per entry of `channels`, all but the first with stride 2."""
+    """The CNN: one residual block per entry of `channels`, all but the first with stride 2.
+
+    `dropout` is before the linear classifier, `block_dropout` of whole channels inside each block.
+    """
 
     channels: Annotated[list[Annotated[int, Field(ge=1, le=4096)]], Field(min_length=1, max_length=8)]
     kernel_size: Kernel
     stem_kernel_size: Kernel
     dropout: Annotated[float, Field(ge=0, lt=1)]
+    block_dropout: Annotated[float, Field(ge=0, lt=1)]
 
 
 class ArchitectureSettings(Settings):

@@ -23,18 +23,23 @@ def convolution(inputs: int, outputs: int, kernel_size: int, stride: int = 1) ->
 
 
 class ResidualBlock(nn.Module):
-    """Two convolutions and a shortcut, which is a 1×1 convolution where the shape changes."""
+    """Two convolutions and a shortcut, which is a 1×1 convolution where the shape changes.
 
-    def __init__(self, inputs: int, outputs: int, kernel_size: int, stride: int) -> None:
+    Between the two, whole channels are dropped: Tompson et al., Efficient Object Localization Using
+    Convolutional Networks (arXiv:1411.4280).
+    """
+
+    def __init__(self, inputs: int, outputs: int, kernel_size: int, stride: int, dropout: float) -> None:
         super().__init__()
         self.first = convolution(inputs, outputs, kernel_size, stride)
+        self.dropout = nn.Dropout2d(dropout)
         self.second = convolution(outputs, outputs, kernel_size)
         same = inputs == outputs and stride == 1
         self.shortcut = nn.Identity() if same else convolution(inputs, outputs, 1, stride)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map [batch, inputs, 1, time] to [batch, outputs, 1, ceil(time / stride)]."""
-        return F.relu(self.second(F.relu(self.first(x))) + self.shortcut(x))
+        return F.relu(self.second(self.dropout(F.relu(self.first(x)))) + self.shortcut(x))
 
 
 class Trunk(nn.Module):
@@ -61,7 +66,9 @@ class Trunk(nn.Module):
         self.stem = convolution(leads, channels[0], settings.stem_kernel_size, stride=2)
         self.blocks = nn.Sequential(
             *(
-                ResidualBlock(inputs, outputs, settings.kernel_size, stride=1 if k == 0 else 2)
+                ResidualBlock(
+                    inputs, outputs, settings.kernel_size, 1 if k == 0 else 2, settings.block_dropout
+                )
                 for k, (inputs, outputs) in enumerate(zip([channels[0], *channels], channels, strict=False))
             )
         )

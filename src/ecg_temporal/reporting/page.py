@@ -29,7 +29,7 @@ RULE_METRICS = {
     "subset_accuracy": "subset accuracy ↑",
     "macro_f1": "macro-F1 ↑",
 }
-PAPER = (
+PAPER_NOTE = (
     " The paper's row is its abstract's, which gives no layer sizes, loss, splits or thresholds: no "
     "like-for-like comparison."
 )
@@ -76,7 +76,7 @@ def comparison_page(
         f"In bold the best architecture, or several that are the same to four digits; {recipe.candidate}. "
         "*nothing* and *always …* are constant predictions. The second figure leaves out the classes with fewer "
         f"than {COMMON} positive test records, where a record more or less on top moves macro-AUPRC by hundredths."
-        + (PAPER if (table["kind"] == "paper").any() else ""),
+        + (PAPER_NOTE if (table["kind"] == "paper").any() else ""),
         "By each metric in turn, the best architecture and, found in the same way, what is enough:",
         aligned(verdict_rows(findings.verdicts, findings.intervals), text_columns=2),
         _other_readings(models, findings),

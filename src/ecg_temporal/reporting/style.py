@@ -10,7 +10,7 @@ from ecg_temporal.comparison.verdict import amount
 from ecg_temporal.evaluation.summary import COMMON
 from ecg_temporal.models.settings import ArchitectureSettings
 
-CELLS = {"lstm": "LSTM", "gru": "GRU", "bilstm": "BiLSTM", "bigru": "BiGRU"}
+CELL_NAMES = {"lstm": "LSTM", "gru": "GRU", "bilstm": "BiLSTM", "bigru": "BiGRU"}
 # Okabe & Ito's palette, which stays apart for the colour-blind; one hue per kind of cell, marked as well.
 FAMILIES = {
     "no recurrence": ("#666666", "s"),
@@ -42,7 +42,7 @@ RULE_TEXTS = {
 
 def family(settings: ArchitectureSettings) -> str:
     """Return which entry of FAMILIES an architecture belongs to."""
-    return "no recurrence" if settings.rnn == "none" else CELLS.get(settings.rnn, "mixed")
+    return "no recurrence" if settings.rnn == "none" else CELL_NAMES.get(settings.rnn, "mixed")
 
 
 def dash(settings: ArchitectureSettings) -> int:
@@ -98,5 +98,5 @@ def describe(settings: ArchitectureSettings) -> str:
     """Return the temporal part in words, such as "2 × BiLSTM(128)"."""
     if settings.rnn == "none":
         return "no recurrence" + (f", trunk × {settings.widen:g}" if settings.widen != 1 else "")
-    stack = " → ".join(f"{CELLS[cell]}({settings.hidden})" for cell in settings.rnn.split("+"))
+    stack = " → ".join(f"{CELL_NAMES[cell]}({settings.hidden})" for cell in settings.rnn.split("+"))
     return stack if settings.layers == 1 else f"{settings.layers} × {stack}"

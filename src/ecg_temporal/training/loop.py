@@ -17,6 +17,7 @@ from ecg_temporal.store import Split
 from ecg_temporal.training.batches import Batches, pieces
 from ecg_temporal.training.distributed import mean_over_processes, parallel
 from ecg_temporal.training.hardware import Hardware
+from ecg_temporal.training.loss import positive_weight, weighted_cross_entropy
 from ecg_temporal.training.settings import TrainSettings
 
 
@@ -84,6 +85,7 @@ def train(
     classes, statements = len(train_split.description.classes), len(train_split.description.statements)
     weight = torch.full((classes + statements,), 1 / classes, device=hardware.device)
     weight[classes:] = settings.statement_weight / max(1, statements)
+    pos_weight = positive_weight(batches.targets, settings.pos_weight_power)
     history: list[dict[str, float]] = []
 
     if resume is not None:
@@ -108,16 +110,17 @@ def train(
             losses = torch.zeros(batches.steps, device=hardware.device)
             for step, (signals, targets) in enumerate(batches.shuffled(seed, epoch, samples)):
                 with hardware.autocast():
-                    logits = net(signals)
-                each = F.binary_cross_entropy_with_logits(logits.float(), targets, reduction="none")
-                loss = (each @ weight).mean()
+                    logits = net(signals).float()
+                loss = (weighted_cross_entropy(logits, targets, pos_weight) @ weight).mean()
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()  # type: ignore[no-untyped-call]
                 nn.utils.clip_grad_norm_(model.parameters(), settings.gradient_clip)
                 optimizer.step()
                 rate = float(schedule.get_last_lr()[0])
                 schedule.step()
-                losses[step] = each[:, :classes].detach().mean()
+                losses[step] = F.binary_cross_entropy_with_logits(
+                    logits[:, :classes].detach(), targets[:, :classes]
+                )
                 progress.update()
             # On the CPU waits for the device, so that the time is the epoch's.
             values = mean_over_processes(losses, hardware).cpu().numpy()
