@@ -34,7 +34,8 @@ def main() -> None:
     table = read_table(TABLES)
     people = table.loc[np.concatenate([split.ecg_id for split in splits.values()])]
     about, of_test = test.description, table.loc[test.ecg_id]
-    logits = read_predictions(PREDICTIONS / f"{name}.npz").ensemble("test")
+    training = section(params, "train", TrainSettings)
+    logits = read_predictions(PREDICTIONS / f"{name}.npz", training.seeds).ensemble("test")
     decisions = read_rules(DECISIONS / f"{name}.json").rules[rule].decide(logits)
     measured = (test.labels, logits, decisions, of_test["patient_id"].to_numpy(), bootstrap)
     card = model_card(
@@ -45,7 +46,7 @@ def main() -> None:
         by_subgroup(subgroups(of_test), *measured),
         by_diagnosis(about.classes, *measured),
         rule,
-        section(params, "train", TrainSettings),
+        training,
     )
     with files.replacing_file(OUT) as temporary:
         temporary.write_text(card, encoding="utf-8")

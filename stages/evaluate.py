@@ -39,7 +39,7 @@ def main() -> None:
     rule = section(params, "decision", DecisionSettings).rule
     splits = {split: read_split(DATA / split) for split in SPLITS}
     labels = {split: data.labels for split, data in splits.items()}
-    predictions = read_predictions(PREDICTIONS / f"{name}.npz")
+    predictions = read_predictions(PREDICTIONS / f"{name}.npz", seeds)
     for split, data in splits.items():
         if not np.array_equal(predictions.ecg_id[split], data.ecg_id[rows(split, len(data))]):
             raise ValueError(
@@ -48,7 +48,7 @@ def main() -> None:
     folders = {seed: MODELS / name / str(seed) for seed in seeds}
     parameters = json.loads((folders[seeds[0]] / "run.json").read_text(encoding="utf-8"))["parameters"]
 
-    of_seeds = by_seed(seeds, labels, predictions, rule)
+    of_seeds = by_seed(labels, predictions, rule)
     tables = {
         "seeds": of_seeds,
         "rules": by_rule(labels, predictions),

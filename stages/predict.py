@@ -49,6 +49,7 @@ def main() -> None:
         for split in SPLITS:
             logits[split].append(predict_logits(model, batches[split], spec.samples))
     predictions = Predictions(
+        settings.seeds,
         {split: np.stack(logits[split]) for split in SPLITS},
         {split: splits[split].ecg_id for split in SPLITS},
     )

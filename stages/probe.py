@@ -41,7 +41,7 @@ def main() -> None:
     probes = section(params, "probes", ProbeSettings)
     hardware = choose_hardware(settings.device, "fp32")
     test = read_split(TEST)
-    samples = [round(seconds * test.description.sampling_rate_hz) for seconds in probes.seconds]
+    lengths = [round(seconds * test.description.sampling_rate_hz) for seconds in probes.seconds]
     folders = {seed: MODELS / name / str(seed) for seed in settings.seeds}
     runs = [json.loads((folder / "run.json").read_text(encoding="utf-8")) for folder in folders.values()]
 
@@ -68,7 +68,7 @@ def main() -> None:
         model, spec = read_model(folder)
         model.to(hardware.device)
         order.append(permuted_logits(model, batches, spec.samples, probes.permutations, probes.seed))
-        context.append(cropped_logits(model, batches, samples))
+        context.append(cropped_logits(model, batches, spec.samples, lengths))
     with files.replacing_folder(OUT / name) as out:
         np.savez(out / "logits.npz", order=np.stack(order), context=np.stack(context))
         (out / "cost.json").write_text(json.dumps(cost, indent=2) + "\n", encoding="utf-8")

@@ -52,7 +52,7 @@ def main() -> None:
     about = test.description
     patients = read_table(RAW / TABLE).loc[test.ecg_id, "patient_id"].to_numpy()
     results, probes = read_results(METRICS, names, recipe.train.epochs), read_probes(PROBES, names)
-    predictions = {name: read_predictions(PREDICTIONS / f"{name}.npz") for name in names}
+    predictions = {name: read_predictions(PREDICTIONS / f"{name}.npz", recipe.train.seeds) for name in names}
     findings = find(recipe, about.classes, labels, patients, predictions, probes, results)
     trivial = trivial_lines(about.classes, test.labels)
     table = comparison(results, architectures, trivial, about.dataset.startswith("PTB-XL"))

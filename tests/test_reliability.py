@@ -274,14 +274,14 @@ def test_no_pickle_of_a_stranger_is_run(trained, splits):
         read_model(weights.parent)
 
     logits = {split: np.zeros((1, 2, 3), np.float32) for split in SPLITS}
-    write_predictions(trained / "p.npz", Predictions(logits, {split: np.arange(2) for split in SPLITS}))
+    write_predictions(trained / "p.npz", Predictions([7], logits, {split: np.arange(2) for split in SPLITS}))
     with np.load(trained / "p.npz") as found:
         arrays = dict(found)
     np.savez(trained / "p.npz", **arrays)
-    assert read_predictions(trained / "p.npz")
+    assert read_predictions(trained / "p.npz", [7])
     np.savez(trained / "p.npz", **arrays | {"test": evil})
     with pytest.raises(ValueError, match=r"not a file of predictions.*allow_pickle=False"):
-        read_predictions(trained / "p.npz")
+        read_predictions(trained / "p.npz", [7])
 
     (trained / "split").mkdir()
     write_split(trained / "split", splits["test"])

@@ -32,12 +32,14 @@ def case(rng):
         split: (2 * truth - 1.5 + rng.normal(size=(3, *truth.shape))).astype(np.float32)[:, rows(split, 120)]
         for split, truth in labels.items()
     }
-    return labels, Predictions(logits, {split: np.arange(120)[rows(split, 120)] for split in SPLITS})
+    return labels, Predictions(
+        [4, 5, 6], logits, {split: np.arange(120)[rows(split, 120)] for split in SPLITS}
+    )
 
 
 def test_the_headline_is_the_mean_over_seeds_and_the_ensemble_beside_it(case):
     labels, predictions = case
-    seeds = by_seed([4, 5, 6], labels, predictions, RULE)
+    seeds = by_seed(labels, predictions, RULE)
     found = headline(seeds, labels, predictions, RULE, 1000)
     assert len(found) == 16 and found["parameters"] == 1000  # small enough for `dvc metrics diff`
     truth, test = labels["test"], predictions.logits["test"]
@@ -60,7 +62,7 @@ def test_the_headline_is_the_mean_over_seeds_and_the_ensemble_beside_it(case):
     assert table["roc_auc"].mean() == pytest.approx(found["macro_auroc"])
     assert found["macro_auprc_common"] == pytest.approx(found["macro_auprc"])
     few = {split: y * (y.cumsum(axis=0) < 10) for split, y in labels.items()}
-    rare = headline(by_seed([4, 5, 6], few, predictions, RULE), few, predictions, RULE, 1000)
+    rare = headline(by_seed(few, predictions, RULE), few, predictions, RULE, 1000)
     assert rare["macro_auprc_common"] is None and rare["ensemble_macro_auprc_common"] is None
     ensemble = predictions.ensemble("test")
     rule = fit_rule(RULE, labels["validation"], predictions.ensemble("validation"), labels["train"])
@@ -74,7 +76,7 @@ def test_the_headline_is_the_mean_over_seeds_and_the_ensemble_beside_it(case):
 
 def test_each_seed_has_its_loss_on_every_split(case):
     labels, predictions = case
-    table = by_seed([4, 5, 6], labels, predictions, "half").set_index(["seed", "split"])
+    table = by_seed(labels, predictions, "half").set_index(["seed", "split"])
     for split in SPLITS:
         p, truth = sigmoid(predictions.logits[split][1]), labels[split][rows(split, 120)]
         expected = np.mean([sk.log_loss(truth[:, k], p[:, k]) for k in range(5)])
@@ -110,6 +112,7 @@ def test_what_is_learned_does_not_see_the_test_fold(case, synthetic_raw, rng):
             assert one.fields() == other.fields()
     # Nor do the ensemble's rules and the table from which the headline rule is chosen, other logits beside.
     others = Predictions(
+        [4, 5, 6],
         {**predictions.logits, "test": predictions.logits["test"] + 1},
         predictions.ecg_id,
     )
@@ -140,17 +143,19 @@ def test_what_is_learned_does_not_see_the_test_fold(case, synthetic_raw, rng):
 def test_predictions_survive_the_disk(case, tmp_path):
     _, predictions = case
     write_predictions(tmp_path / "p.npz", predictions)
-    back = read_predictions(tmp_path / "p.npz")
+    back = read_predictions(tmp_path / "p.npz", [4, 5, 6])
     for split in SPLITS:
         np.testing.assert_array_equal(back.logits[split], predictions.logits[split])
         np.testing.assert_array_equal(back.ecg_id[split], predictions.ecg_id[split])
+    with pytest.raises(ValueError, match=r"p\.npz is of the seeds \[4, 5, 6\], not \[4, 5\]"):
+        read_predictions(tmp_path / "p.npz", [4, 5])
     whole = (tmp_path / "p.npz").read_bytes()
     flipped = bytearray(whole)
     flipped[len(whole) // 2] ^= 1
     for damaged in (b"junk", b"", whole[: len(whole) // 2], bytes(flipped)):
         (tmp_path / "p.npz").write_bytes(damaged)
         with pytest.raises(ValueError, match="not a file of predictions"):
-            read_predictions(tmp_path / "p.npz")
+            read_predictions(tmp_path / "p.npz", [4, 5, 6])
 
 
 def test_of_the_training_folds_an_eighth_is_predicted():

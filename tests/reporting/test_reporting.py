@@ -84,8 +84,10 @@ def case(tmp_path_factory):
     for k, (name, noise) in enumerate(NOISE.items()):
         logits = {s: 3.0 * y - 2 + noise * rng.normal(size=(2, *y.shape)) for s, y in labels.items()}
         logits = {split: x[:, rows(split, 300)].astype(np.float32) for split, x in logits.items()}
-        predictions = Predictions(logits, {split: np.arange(300)[rows(split, 300)] for split in SPLITS})
-        seeds = by_seed(SEEDS, labels, predictions, "half")
+        predictions = Predictions(
+            SEEDS, logits, {split: np.arange(300)[rows(split, 300)] for split in SPLITS}
+        )
+        seeds = by_seed(labels, predictions, "half")
         tables = {
             "seeds": seeds,
             "rules": by_rule(labels, predictions),
@@ -182,7 +184,7 @@ def test_every_table_is_of_what_its_name_says(case):
     folder, labels, results, findings = case
     truth = labels["test"]
     draws = draw(PATIENTS, BOOTSTRAP.replicates, BOOTSTRAP.seed)
-    logits = {name: read_predictions(folder / f"{name}.npz").logits["test"] for name in ARCHITECTURES}
+    logits = {name: read_predictions(folder / f"{name}.npz", SEEDS).logits["test"] for name in ARCHITECTURES}
     samples = {name: resample(truth, x, x >= 0, draws) for name, x in logits.items()}
     pd.testing.assert_frame_equal(findings.intervals, intervals(samples))
     for found, against in ((findings.from_reference, "cnn"), (findings.from_best, "cnn_mixed")):
@@ -211,11 +213,11 @@ def test_every_table_is_of_what_its_name_says(case):
 
 def test_each_metric_has_a_verdict_of_its_own(case):
     folder, labels, results, _ = case
-    logits = {name: read_predictions(folder / f"{name}.npz") for name in ARCHITECTURES}
+    logits = {name: read_predictions(folder / f"{name}.npz", SEEDS) for name in ARCHITECTURES}
     probes = read_probes(folder / "probes", list(ARCHITECTURES))
     # The one that ranks best is made to decide worst: everyone has everything.
     biased = Predictions(
-        {split: x + 9 for split, x in logits["cnn_mixed"].logits.items()}, logits["cnn_mixed"].ecg_id
+        SEEDS, {split: x + 9 for split, x in logits["cnn_mixed"].logits.items()}, logits["cnn_mixed"].ecg_id
     )
     found = find(RECIPE, CLASSES, labels, PATIENTS, {**logits, "cnn_mixed": biased}, probes, results)
     ranking, deciding = ("macro_auprc", "macro_auroc"), ("micro_f1", "hamming_loss", "subset_accuracy")
@@ -235,7 +237,7 @@ def test_the_best_with_recurrence_is_set_against_what_is_enough_without(case, rn
     folder, labels, results, findings = case
     assert findings.recurrence is None  # where it is the best
     probes = read_probes(folder / "probes", list(ARCHITECTURES))
-    logits = {name: read_predictions(folder / f"{name}.npz") for name in ARCHITECTURES}
+    logits = {name: read_predictions(folder / f"{name}.npz", SEEDS) for name in ARCHITECTURES}
     best, second = logits["cnn_mixed"], logits["cnn_bilstm"]
     found = find(
         RECIPE, CLASSES, labels, PATIENTS, logits | {"cnn": best, "cnn_mixed": second}, probes, results
@@ -246,7 +248,7 @@ def test_the_best_with_recurrence_is_set_against_what_is_enough_without(case, rn
     assert all(found.recurrence[key] == row[key] for key in ("difference", "low", "high"))
     # A little worse than the best, and enough: the reliability is its own.
     noise = {split: x + rng.normal(0, 0.2, x.shape).astype(np.float32) for split, x in best.logits.items()}
-    near = Predictions(noise, best.ecg_id)
+    near = Predictions(SEEDS, noise, best.ecg_id)
     found = find(RECIPE, CLASSES, labels, PATIENTS, logits | {"cnn": near}, probes, results)
     assert (found.best, found.verdict.least, found.recurrence) == ("cnn_mixed", "cnn", None)
     truth = np.concatenate([labels["test"]] * 2)
@@ -260,7 +262,7 @@ def test_a_report_of_one_architecture_says_nothing_that_is_not_so(case, splits, 
     folder, labels, _, _ = case
     few = {name: ARCHITECTURES[name] for name in [*names, "model"]}
     results = read_results(folder / "metrics", list(few), epochs=2)
-    predictions = {name: read_predictions(folder / f"{name}.npz") for name in few}
+    predictions = {name: read_predictions(folder / f"{name}.npz", SEEDS) for name in few}
     probes = read_probes(folder / "probes", list(few))
     reference = BOOTSTRAP.model_copy(update={"reference": names[0]})
     alone = replace(RECIPE, architectures=few, bootstrap=reference)
@@ -351,7 +353,7 @@ def test_lines_of_one_colour_differ_in_their_dashes():
 
 def test_a_recurrent_reference_is_not_set_against_itself(case, splits):
     folder, labels, results, _ = case
-    predictions = {name: read_predictions(folder / f"{name}.npz") for name in ARCHITECTURES}
+    predictions = {name: read_predictions(folder / f"{name}.npz", SEEDS) for name in ARCHITECTURES}
     probes = read_probes(folder / "probes", list(ARCHITECTURES))
     reference = BOOTSTRAP.model_copy(update={"reference": "cnn_mixed"})
     against = replace(RECIPE, bootstrap=reference)

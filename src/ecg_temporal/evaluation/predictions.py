@@ -16,8 +16,9 @@ TRAIN_STEP = 8
 
 @dataclass(frozen=True)
 class Predictions:
-    """Logits float32 [seeds, records, classes], and the ids of the records int64 [records], by split."""
+    """Logits float32 [seeds, records, classes] of `seeds`, and the records' ids int64 [records], by split."""
 
+    seeds: list[int]
     logits: dict[str, NDArray[np.float32]]
     ecg_id: dict[str, NDArray[np.int64]]
 
@@ -33,7 +34,7 @@ def rows(split: str, records: int) -> slice:
 
 def write_predictions(path: Path, predictions: Predictions) -> None:
     """Write a .npz file with the arrays of `predictions`."""
-    arrays: dict[str, NDArray[np.generic]] = {}
+    arrays: dict[str, NDArray[np.generic]] = {"seeds": np.array(predictions.seeds, np.int64)}
     for split in SPLITS:
         arrays[split] = predictions.logits[split]
         arrays[f"{split}_ecg_id"] = predictions.ecg_id[split]
@@ -41,18 +42,22 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
         np.savez(file, allow_pickle=False, **arrays)
 
 
-def read_predictions(path: Path) -> Predictions:
-    """Read what write_predictions wrote.
+def read_predictions(path: Path, seeds: list[int]) -> Predictions:
+    """Read what write_predictions wrote, of these `seeds`.
 
     Raises:
-        ValueError: the file is missing or is not such a file.
+        ValueError: the file is missing, is not such a file, or is of other seeds.
 
     """
     try:
         with np.load(path) as arrays:
-            return Predictions(
+            found = Predictions(
+                arrays["seeds"].tolist(),
                 {split: arrays[split] for split in SPLITS},
                 {split: arrays[f"{split}_ecg_id"] for split in SPLITS},
             )
     except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(f"{path} is not a file of predictions ({error}); run `dvc repro predict`") from None
+    if found.seeds != seeds:
+        raise ValueError(f"{path} is of the seeds {found.seeds}, not {seeds}; run `dvc repro predict`")
+    return found

@@ -55,11 +55,11 @@ def fit_ensemble_rule(labels: LabelsBySplit, predictions: Predictions, rule: str
     return fit_rule(rule, labels["validation"], predictions.ensemble("validation"), labels["train"])
 
 
-def by_seed(seeds: list[int], labels: LabelsBySplit, predictions: Predictions, rule: str) -> pd.DataFrame:
+def by_seed(labels: LabelsBySplit, predictions: Predictions, rule: str) -> pd.DataFrame:
     """Return a row per seed and split: seed, split, cross-entropy (loss), `headline_metrics` under `rule`."""
     rules = fit_rules(labels, predictions, rule)
     found = []
-    for k, (seed, fitted) in enumerate(zip(seeds, rules, strict=True)):
+    for k, (seed, fitted) in enumerate(zip(predictions.seeds, rules, strict=True)):
         for split in SPLITS:
             truth, logits = labels[split][rows(split, len(labels[split]))], predictions.logits[split][k]
             loss = np.mean(np.logaddexp(0, logits.astype(np.float64)) - truth * logits)

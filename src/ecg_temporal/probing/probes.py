@@ -58,13 +58,27 @@ def permuted_logits(
     return _over_records(permuted, batches)
 
 
-def cropped_logits(model: ECGClassifier, batches: Batches, samples: list[int]) -> Logits:
-    """Return the logits of the middle `samples` of every record, float32 [len(samples), records, classes]."""
+def cropped_logits(model: ECGClassifier, batches: Batches, samples: int, lengths: list[int]) -> Logits:
+    """Return the logits of the middle of every record, float32 [lengths, records, classes].
+
+    Parameters
+    ----------
+    model : ECGClassifier
+        In evaluation mode.
+    batches : Batches
+    samples : int
+        Length of the pieces that the model was trained on; of a longer middle, its pieces' mean counts.
+    lengths : list of int
+        Of the middle, in samples.
+
+    """
 
     def cropped(signals: Tensor) -> Tensor:
-        starts = [(signals.shape[2] - length) // 2 for length in samples]
-        parts = [signals[:, :, k : k + n] for k, n in zip(starts, samples, strict=True)]
-        return torch.stack([model(part) for part in parts])
+        starts = [(signals.shape[2] - length) // 2 for length in lengths]
+        parts = [signals[:, :, k : k + n] for k, n in zip(starts, lengths, strict=True)]
+        return torch.stack(
+            [torch.stack([model(piece) for piece in pieces(part, samples)]).mean(dim=0) for part in parts]
+        )
 
     return _over_records(cropped, batches)
 

@@ -246,8 +246,8 @@ def _time(findings: Findings, recipe: Recipe, rate: int) -> str:
         f"<p>One frame of the trunk sees {reach:.2f} s of signal. First: what changes when the frames come in "
         f"random order ({recipe.probes.permutations} orders, averaged). Shuffled frames are unlike anything in training, "
         "so that a loss need not be due to order alone; the intervals are not corrected for their number. Second: the "
-        "same models on the middle of each record, and at 10 s on all of it, the mean over its pieces of "
-        f"{recipe.train.crop_seconds:g} s; no model sees more at once.</p>"
+        f"same models on the middle of each record, at 10 s on all of it. No model sees more than "
+        f"{recipe.train.crop_seconds:g} s at once: of more, the mean over pieces counts.</p>"
         f'{_legend(compared)}{DASHES}<div class="charts"><figure>'
         f"{svg.forest(marks, f'change of {what} with permuted frames')}</figure>"
         f"<figure>{svg.lines(series, 'seconds of signal', 'macro-AUPRC', x_ticks=seconds)}</figure></div>"

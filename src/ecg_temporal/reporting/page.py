@@ -194,7 +194,8 @@ def _after_holm(differences: pd.DataFrame) -> pd.DataFrame:
 def _time(findings: Findings, recipe: Recipe, results: Results, rate: int) -> str:
     names = list(recipe.architectures)
     context = findings.context.loc[names]
-    lengths = {c: f"{c:g} s" + (", in pieces" if c == context.columns[-1] else "") for c in context.columns}
+    piece = recipe.train.crop_seconds
+    lengths = {c: f"{c:g} s" + (", in pieces" if float(c) > piece else "") for c in context.columns}
     reach = int(findings.cost["receptive_field_samples"].iloc[0]) / rate
     return "\n\n".join(
         [
@@ -206,9 +207,8 @@ def _time(findings: Findings, recipe: Recipe, results: Results, rate: int) -> st
             "to order alone. Without recurrence nothing can change.",
             order_table(findings.order, names),
             _order_by_class(findings, recipe, results),
-            "**Context.** macro-AUPRC of the same models on the middle of each record; at 10 s on all of it, "
-            f"the mean over its pieces. They are trained on pieces of {recipe.train.crop_seconds:g} s, and see no more "
-            "than that at once.",
+            f"**Context.** macro-AUPRC of the same models on the middle of each record, at 10 s all of it. They are "
+            f"trained on pieces of {piece:g} s, and see no more than that at once: of more, the mean over pieces counts.",
             figure_table(context, columns=lengths),
         ]
     )
