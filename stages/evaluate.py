@@ -20,11 +20,12 @@ from ecg_temporal.evaluation.decisions import EnsembleRules, write_rules
 from ecg_temporal.evaluation.predictions import SPLITS, read_predictions, rows
 from ecg_temporal.evaluation.settings import RULES, DecisionSettings
 from ecg_temporal.evaluation.summary import by_class, by_rule, by_seed, fit_ensemble_rule, headline
+from ecg_temporal.ptbxl.raw import TABLE, read_table
 from ecg_temporal.settings import read_params, section
 from ecg_temporal.store import read_split
 from ecg_temporal.training.settings import TrainSettings
 
-DATA, MODELS = Path("data/processed"), Path("models")
+RAW, DATA, MODELS = Path("data/raw"), Path("data/processed"), Path("models")
 PREDICTIONS, METRICS, DECISIONS = Path("predictions"), Path("metrics"), Path("decisions")
 
 
@@ -45,13 +46,14 @@ def main() -> None:
             raise ValueError(
                 f"{PREDICTIONS / name}.npz has other records than {DATA / split}; run `dvc repro`"
             )
+    patients = read_table(RAW / TABLE).loc[splits["validation"].ecg_id, "patient_id"].to_numpy()
     folders = {seed: MODELS / name / str(seed) for seed in seeds}
     parameters = json.loads((folders[seeds[0]] / "run.json").read_text(encoding="utf-8"))["parameters"]
 
     of_seeds = by_seed(labels, predictions, rule)
     tables = {
         "seeds": of_seeds,
-        "rules": by_rule(labels, predictions),
+        "rules": by_rule(labels, predictions, patients),
         "per_class": by_class(splits["test"].description.classes, labels, predictions),
         "history": pd.concat(
             [pd.read_csv(folder / "history.csv").assign(seed=seed) for seed, folder in folders.items()]

@@ -225,6 +225,33 @@ def test_the_interval_covers_the_mean_of_such_folds_about_as_often_as_it_says(me
     assert 0.88 <= ((low <= value.mean()) & (value.mean() <= high)).mean() <= 0.99
 
 
+def test_differences_and_intervals_are_of_their_own_samples():
+    labels, noise = random_case(9, 200, 3, seeds=3, decimals=8)
+    draws = draw(np.arange(200), 300, 0)
+    scores = {
+        "a": noise,
+        "b": noise[:, ::-1],
+        "c": 0.9 * noise + 0.1 * labels,
+        "d": 0.92 * noise + 0.08 * labels[::-1],
+    }
+    samples = {name: resample(labels, s, s >= 0.5, draws) for name, s in scores.items()}
+    table, a = differences(samples, "a"), samples["a"]
+    for metric, of_one in table.groupby("metric"):
+        np.testing.assert_array_equal(of_one["p_holm"], holm(of_one["p"]))
+        for row in of_one.itertuples():
+            s = samples[row.architecture]
+            change = s.replicates[metric] - a.replicates[metric]
+            again = trained_again(row.difference, change, s.by_seed[metric], a.by_seed[metric])
+            assert (row.low, row.high) == interval(row.difference, change)
+            assert (row.again_low, row.again_high) == again
+    assert (table["p_holm"] > table["p"]).any()
+    for row in intervals(samples).itertuples():
+        assert (row.low, row.high) == interval(row.value, samples[row.architecture].replicates[row.metric])
+    classes = class_differences(samples, "a", {"x": 1, "y": 2, "z": 3}).query("architecture == 'c'")
+    c, a = (np.mean([average_precision(labels, s) for s in scores[name]], axis=0) for name in "ca")
+    np.testing.assert_allclose(classes["difference"], c - a)
+
+
 def test_an_architecture_apart_changes_no_correction_of_the_others():
     labels, noise = random_case(6, 200, 3, decimals=8)
     draws = draw(np.arange(200), 200, 0)

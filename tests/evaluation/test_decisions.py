@@ -1,4 +1,5 @@
 import itertools
+import re
 
 import numpy as np
 import pytest
@@ -182,12 +183,26 @@ def test_the_powerset_rule_says_known_sets_alone_and_survives_what_it_does_not_k
 @pytest.mark.parametrize("name", RULES)
 def test_a_rule_survives_the_disk(name, tmp_path):
     labels, logits = case(5)
-    rule = fit_rule(name, labels, logits, labels)
-    write_rules(tmp_path / "cnn.json", EnsembleRules([0, 3], {name: rule}))
+    rules = {other: fit_rule(other, labels, logits, labels) for other in RULES}
+    rule = rules[name]
+    write_rules(tmp_path / "cnn.json", EnsembleRules([0, 3], rules))
     back = read_rules(tmp_path / "cnn.json")
     assert back.seeds == [0, 3]
     np.testing.assert_array_equal(back.rules[name].decide(logits), rule.decide(logits))
     np.testing.assert_array_equal(back.rules[name].probabilities(logits), rule.probabilities(logits))
+    write_rules(tmp_path / "cnn.json", EnsembleRules([0], {k: v for k, v in rules.items() if k != name}))
+    with pytest.raises(
+        ValueError, match=f"cnn.json is not a file of decision rules .it lacks '{re.escape(name)}'"
+    ):
+        read_rules(tmp_path / "cnn.json")
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_probabilities_are_calibrated_but_under_half(name):
+    labels, logits = case(7)
+    half = name.startswith("half")
+    expected = sigmoid(logits) if half else fit_platt(labels, logits).probabilities(logits)
+    np.testing.assert_allclose(fit_rule(name, labels, logits, labels).probabilities(logits), expected)
 
 
 def test_cross_validation_never_learns_from_what_it_decides_on():
@@ -195,7 +210,18 @@ def test_cross_validation_never_learns_from_what_it_decides_on():
     rng = np.random.default_rng(0)
     labels = (rng.random((300, 40)) < 0.05).astype(np.uint8)
     logits = rng.normal(size=labels.shape)
-    table = cross_validate(labels, logits, labels).set_index("rule")
+    table = cross_validate(labels, logits, labels, np.arange(300)).set_index("rule")
     assert list(table.index) == list(RULES)
     learned = sk.f1_score(labels, fit_rule("f1", labels, logits, labels).decide(logits), average="micro")
     assert table.loc["f1", "micro_f1"] < learned - 0.03
+
+
+@pytest.mark.parametrize("name", ["f1", "powerset"])
+def test_cross_validation_keeps_a_patients_records_together(name, rng):
+    labels, logits = case(3, records=60)
+    patients = rng.permutation(60) % 2  # two patients, two folds
+    table = cross_validate(labels, logits, labels, patients, folds=2).set_index("rule")
+    expected = np.empty(labels.shape, bool)
+    for one in (patients == 0, patients == 1):
+        expected[one] = fit_rule(name, labels[~one], logits[~one], labels).decide(logits[one])
+    assert table.loc[name, "micro_f1"] == pytest.approx(sk.f1_score(labels, expected, average="micro"))

@@ -6,7 +6,7 @@ import pytest
 from sklearn import metrics as sk
 
 from ecg_temporal.evaluation.calibration import expected_calibration_error, sigmoid
-from ecg_temporal.evaluation.decisions import fit_rule
+from ecg_temporal.evaluation.decisions import cross_validate, fit_rule
 from ecg_temporal.evaluation.predictions import SPLITS, Predictions, read_predictions, rows, write_predictions
 from ecg_temporal.evaluation.settings import RULES
 from ecg_temporal.evaluation.summary import (
@@ -23,6 +23,7 @@ from ecg_temporal.ptbxl.settings import LabelSettings
 
 KEEP_ALL = LabelSettings(min_likelihood=0, unlabelled="keep")
 RULE = "platt+likeliest"
+PATIENTS = np.arange(120) // 2
 
 
 @pytest.fixture
@@ -84,7 +85,7 @@ def test_each_seed_has_its_loss_on_every_split(case):
 
 
 def test_every_rule_is_measured_on_both_folds(case):
-    table = by_rule(*case).set_index(["fold", "rule"])
+    table = by_rule(*case, PATIENTS).set_index(["fold", "rule"])
     for fold in ("validation", "test"):
         assert list(table.loc[fold].index) == list(RULES)
     assert table.loc["test"].notna().all(axis=None)
@@ -100,6 +101,14 @@ def test_every_rule_is_measured_on_both_folds(case):
     ]
     assert table.loc[("test", "f1"), "calibration_error"] == pytest.approx(np.mean(errors))
     assert table.loc[("test", "platt"), "brier_score"] < table.loc[("test", "half"), "brier_score"]
+    truth, known = labels["validation"], labels["train"]
+    rules = [fit_rule("powerset", truth, x, known) for x in logits["validation"]]
+    made = [rule.decide(x) for rule, x in zip(rules, logits["test"], strict=True)]
+    expected = np.mean([sk.accuracy_score(labels["test"], each) for each in made])
+    assert table.loc[("test", "powerset"), "subset_accuracy"] == pytest.approx(expected)
+    crossed = pd.concat([cross_validate(truth, x, known, PATIENTS) for x in logits["validation"]])
+    crossed = crossed.groupby("rule").mean()
+    np.testing.assert_allclose(table.loc["validation"].loc[crossed.index, crossed.columns], crossed)
 
 
 def test_what_is_learned_does_not_see_the_test_fold(case, synthetic_raw, rng):
@@ -119,7 +128,7 @@ def test_what_is_learned_does_not_see_the_test_fold(case, synthetic_raw, rng):
     for rule in RULES:
         ours = fit_ensemble_rule(labels, predictions, rule).fields()
         assert ours == fit_ensemble_rule(shuffled, others, rule).fields()
-    tables = [by_rule(labels, predictions), by_rule(shuffled, others)]
+    tables = [by_rule(labels, predictions, PATIENTS), by_rule(shuffled, others, PATIENTS)]
     one, other = (table[table["fold"] == "validation"].dropna(axis=1) for table in tables)
     pd.testing.assert_frame_equal(one, other)
     # Scaling, and all else that a training stage is given: fold 10's signals and labels shuffled.

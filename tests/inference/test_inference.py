@@ -178,7 +178,7 @@ def test_what_cannot_be_used_is_refused_by_name(trained, splits):
     with pytest.raises(ValueError, match="cnn_gru.json names no seed"):
         load_predictor("cnn_gru", "half", FP32)
     (trained / "decisions" / "cnn_gru.json").write_text('{"seeds": [0], "rules": {}}')
-    with pytest.raises(ValueError, match="cnn_gru.json has no rule 'half', but none"):
+    with pytest.raises(ValueError, match="cnn_gru.json is not a file of decision rules .it lacks 'half'"):
         load_predictor("cnn_gru", "half", FP32)
     (trained / "decisions" / "cnn_gru.json").write_text("[]")
     with pytest.raises(ValueError, match="not a file of decision rules"):
@@ -252,15 +252,21 @@ def test_the_segments_of_a_record_are_no_records_of_their_own(trained, splits):
 def test_the_rule_is_that_of_the_params_unless_another_is_named(trained, splits, capsys):
     write(trained / "records", "one", splits["test"].signals[0])
     rules = json.loads((trained / "decisions" / "cnn_gru.json").read_text())
-    del rules["rules"]["micro_f1"]
+    of_params = rules["rules"]["micro_f1"]
+    of_params["thresholds"] = [-1.0] * len(of_params["thresholds"])  # says every class
     (trained / "decisions" / "cnn_gru.json").write_text(json.dumps(rules))
     params = (trained / "params.yaml").read_text()
     assert "rule: powerset" in params
     (trained / "params.yaml").write_text(params.replace("rule: powerset", "rule: micro_f1"))
-    with pytest.raises(SystemExit, match="cnn_gru.json has no rule 'micro_f1'"):
-        cli.main(["predict", "records", "--model", "cnn_gru"])
-    cli.main(["predict", "records", "--model", "cnn_gru", "--rule", "half"])
-    assert "records/one" in capsys.readouterr().out
+    said = []
+    for rule in ([], ["--rule", "half"]):
+        cli.main(["predict", "records", "--model", "cnn_gru", *rule])
+        (row,) = csv.DictReader(io.StringIO(capsys.readouterr().out))
+        said.append(row["findings"].split(";"))
+    classes = load_predictor("cnn_gru", "half", FP32).spec.classes
+    assert sorted(said[0]) == classes != sorted(said[1])
+    with pytest.raises(ValueError, match="no rule 'quarter', but half"):
+        load_predictor("cnn_gru", "quarter", FP32)
 
 
 def test_the_command_refuses_in_a_sentence_and_writes_nothing(trained, splits, capsys):

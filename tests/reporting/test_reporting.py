@@ -21,7 +21,7 @@ from ecg_temporal.comparison.results import read_csv, read_probes, read_results
 from ecg_temporal.comparison.settings import BootstrapSettings
 from ecg_temporal.comparison.trivial import trivial_lines
 from ecg_temporal.comparison.verdict import Verdict
-from ecg_temporal.evaluation.calibration import reliability_curve, sigmoid
+from ecg_temporal.evaluation.calibration import fit_platt, reliability_curve, sigmoid
 from ecg_temporal.evaluation.predictions import (
     SPLITS,
     Predictions,
@@ -30,13 +30,13 @@ from ecg_temporal.evaluation.predictions import (
     write_predictions,
 )
 from ecg_temporal.evaluation.settings import RULES
-from ecg_temporal.evaluation.summary import by_class, by_rule, by_seed, headline
+from ecg_temporal.evaluation.summary import THRESHOLDED, by_class, by_rule, by_seed, headline
 from ecg_temporal.models.settings import ArchitectureSettings
 from ecg_temporal.probing.settings import ProbeSettings
 from ecg_temporal.reporting import figures, svg
 from ecg_temporal.reporting.examples import choose_examples, predicted_of_each
 from ecg_temporal.reporting.html import Shown, line_class, report_page
-from ecg_temporal.reporting.page import _after_holm, comparison_page
+from ecg_temporal.reporting.page import CALIBRATION, RULE_METRICS, _after_holm, comparison_page
 from ecg_temporal.reporting.style import RULE_TEXTS, describe, leaning, order_shown
 from ecg_temporal.reporting.tables import (
     METRICS,
@@ -90,7 +90,7 @@ def case(tmp_path_factory):
         seeds = by_seed(labels, predictions, "half")
         tables = {
             "seeds": seeds,
-            "rules": by_rule(labels, predictions),
+            "rules": by_rule(labels, predictions, PATIENTS),
             "per_class": by_class(CLASSES, labels, predictions),
             "history": pd.DataFrame(
                 {"epoch": [1, 2] * 2, "train_loss": [0.3, 0.2] * 2, "macro_auprc": 0.4, "seed": [0, 0, 1, 1]}
@@ -246,15 +246,36 @@ def test_the_best_with_recurrence_is_set_against_what_is_enough_without(case, rn
     row = of_metric(found.from_reference, "macro_auprc").loc["cnn_bilstm"]
     assert found.recurrence["architecture"] == "cnn_bilstm" and row["difference"] < 0
     assert all(found.recurrence[key] == row[key] for key in ("difference", "low", "high"))
+    elsewhere = replace(RECIPE, bootstrap=BOOTSTRAP.model_copy(update={"reference": "cnn_mixed"}))
+    given = logits | {"cnn": best, "cnn_mixed": second}
+    assert find(elsewhere, CLASSES, labels, PATIENTS, given, probes, results).recurrence == found.recurrence
     # A little worse than the best, and enough: the reliability is its own.
     noise = {split: x + rng.normal(0, 0.2, x.shape).astype(np.float32) for split, x in best.logits.items()}
     near = Predictions(SEEDS, noise, best.ecg_id)
     found = find(RECIPE, CLASSES, labels, PATIENTS, logits | {"cnn": near}, probes, results)
     assert (found.best, found.verdict.least, found.recurrence) == ("cnn_mixed", "cnn", None)
-    truth = np.concatenate([labels["test"]] * 2)
-    expected = reliability_curve(truth, np.concatenate(sigmoid(noise["test"])))
-    for shown, value in zip(found.reliability["as trained"], expected, strict=True):
-        np.testing.assert_allclose(shown, value)
+    truth, (one, other) = np.concatenate([labels["test"]] * 2), noise["validation"]
+    calibrated = [fit_platt(labels["validation"], x).probabilities for x in (one, other)]
+    for name, p in (
+        ("as trained", sigmoid(noise["test"])),
+        ("calibrated", [scale(x) for scale, x in zip(calibrated, noise["test"], strict=True)]),
+    ):
+        for shown, value in zip(
+            found.reliability[name], reliability_curve(truth, np.concatenate(p)), strict=True
+        ):
+            np.testing.assert_allclose(shown, value)
+
+
+def test_the_candidate_is_never_the_best(case):
+    folder, labels, results, _ = case
+    logits = {name: read_predictions(folder / f"{name}.npz", SEEDS) for name in ARCHITECTURES}
+    probes = read_probes(folder / "probes", list(ARCHITECTURES))
+    mixed = logits["cnn_mixed"]
+    better = {split: labels[split][rows(split, 300)] + x for split, x in mixed.logits.items()}
+    given = logits | {"model": Predictions(SEEDS, better, mixed.ecg_id)}
+    found = find(RECIPE, CLASSES, labels, PATIENTS, given, probes, results)
+    assert of_metric(found.from_reference, "macro_auprc")["difference"].idxmax() == "model"
+    assert found.best == "cnn_mixed" and "model" not in {each.best for each in found.verdicts.values()}
 
 
 @pytest.mark.parametrize("names", [["cnn"], ["cnn_bilstm"], ["cnn_mixed"]])
@@ -338,6 +359,10 @@ def test_what_looks_the_same_is_best_together():
         pd.DataFrame({"micro_f1": {"a": 0.50001, "b": 0.50002, "c": 0.4}}), "", {"micro_f1": "F1"}
     )
     assert found.count("**0.5000**") == 2 and found.count("**") == 4
+    low = {name: [0.1, 0.2] for name in ("hamming_loss", "brier_score", "calibration_error")}
+    found = figure_table(pd.DataFrame(low, ["a", "b"]), "", {name: name for name in low})
+    a, b = found.splitlines()[2:]
+    assert a.count("**0.1000**") == 3 and "**" not in b  # what is better low is bold where it is low
 
 
 def test_lines_of_one_colour_differ_in_their_dashes():
@@ -377,6 +402,92 @@ def test_the_paper_is_drawn_beside_ptb_xl_alone(case):
         figure = figures.score_against_size(table, ARCHITECTURES, "")
         texts = [text.get_text() for text in figure.axes[0].texts]
         assert ("arXiv:2601.18830, CNN + BiLSTM" in texts) == on_ptbxl
+
+
+def test_the_drawings_name_what_they_draw(case):
+    _, _, results, findings = case
+
+    def drawn(axes):
+        """Return what is drawn at each name of the vertical axis, the zero line left out."""
+        names = [text.get_text().split(" (")[0] for text in axes.get_yticklabels()]
+        return pd.Series([line.get_xdata()[0] for line in axes.lines[1::2]], names)
+
+    per_class = results.per_class
+    axes = figures.class_heat_map(per_class, ["cnn_mixed", "cnn"], "").axes[0]
+    names = [text.get_text().split(" (")[0] for text in axes.get_yticklabels()]
+    value = per_class.pivot(index="subclass", columns="architecture", values="average_precision")
+    np.testing.assert_array_equal(axes.images[0].get_array(), value.loc[names, ["cnn_mixed", "cnn"]])
+    assert [text.get_text() for text in axes.get_xticklabels()] == ["cnn_mixed", "cnn"]
+    counts = per_class.query("architecture == 'cnn'").sort_values("positives", ascending=False)
+    assert names == list(counts["subclass"])
+    of_classes = findings.classes.query("architecture == 'cnn_mixed'").set_index("subclass")["difference"]
+    found = drawn(figures.class_forest(findings.classes, per_class, "cnn_mixed", "cnn", "").axes[0])
+    assert found.to_dict() == of_classes.to_dict()
+    of_all = of_metric(findings.from_reference, "macro_auprc")["difference"]
+    found = drawn(figures.differences(findings.from_reference, RECIPE.compared, "cnn", "").axes[0])
+    assert found.to_dict() == of_all[found.index].to_dict() and len(found) == 2
+    order, _ = order_shown(findings.order)
+    axes = figures.time_probes(findings.order, findings.context, RECIPE.compared, "").axes[0]
+    assert drawn(axes).to_dict() == order["difference"][drawn(axes).index].to_dict()
+    left, right = figures.learning_curves(results.history, RECIPE.compared, "").axes[:2]
+    assert (
+        left.lines[0].get_ydata().tolist() == [0.3, 0.2] and right.lines[0].get_ydata().tolist() == [0.4] * 2
+    )
+    mean, share, _ = next(iter(findings.reliability.values()))
+    line = figures.reliability(findings.reliability, "cnn", "").axes[0].lines[1]
+    np.testing.assert_array_equal(line.get_xydata(), np.stack([mean, share], axis=1))
+
+
+def test_every_table_of_the_page_shows_what_the_words_above_it_say(case, splits):
+    _, labels, results, findings = case
+    cost = findings.cost.assign(
+        multiply_accumulates=[1e6, 2e6, 3e6, 4e6],
+        latency_ms=[5.0, 6, 7, 8],
+        training_step_bytes=[9e6, 8e6, 7e6, 6e6],
+    )
+    findings = replace(findings, cost=cost)
+    table = comparison(results, ARCHITECTURES, trivial_lines(CLASSES, labels["test"]), True)
+    at_half = [f"{metric}_at_half" for metric in THRESHOLDED]
+    table[at_half] /= 2  # under this rule they would be the headline's figures
+    about = splits["test"].description
+    page = comparison_page(RECIPE, table, results, findings, about, 300, [], {}, {})
+    head, tests = results.headline, results.rules.query("fold == 'test'")
+    measured = [*RULE_METRICS, *CALIBRATION]
+    of_rules = tests[tests["architecture"] != "model"].groupby("rule", sort=False)[measured].mean()
+    calibration = tests.set_index(["architecture", "rule"])[list(CALIBRATION)].unstack()
+    calibration = calibration[[(metric, rule) for metric in CALIBRATION for rule in ("half", "platt")]]
+    order = [
+        of_metric(findings.order, metric)[["intact", "permuted"]]
+        for metric in ("macro_auprc", "macro_auprc_common")
+    ]
+    classes = findings.classes[findings.classes["architecture"] == findings.recurrent].set_index("subclass")
+    best = of_metric(findings.from_best, "macro_auprc")[["difference"]]
+    costs = cost[["multiply_accumulates", "latency_ms", "training_step_bytes"]] / [1e6, 1, 1e6]
+    for words, columns, expected, tolerance in (
+        ("**Ensemble of the seeds**", slice(None), head[[f"ensemble_{m}" for m in METRICS]], 5.1e-5),
+        ("**Without the test records", slice(None), findings.labelled[list(METRICS)], 5.1e-5),
+        ("**At a threshold of 0.5**", slice(None), head[at_half] / 2, 5.1e-5),
+        ("On the test fold, with the calibration", slice(None), of_rules, 5.1e-5),
+        ("Calibration by architecture", slice(None), calibration, 5.1e-5),
+        ("**Order.**", [0, 1, 3, 4], pd.concat(order, axis=1), 5.1e-5),
+        ("## Differences from the best", [0], best, 5.1e-5),
+        ("## Which diagnoses", [3], classes[["difference"]], 5.1e-5),
+        ("## Overfitting", slice(None), findings.gaps, 5.1e-5),
+        ("## What it costs", [0], head[["macro_auprc"]], 5.1e-5),
+        ("## What it costs", [2, 3, 5], costs, 0.0501),
+    ):
+        shown = table_after(page, words).iloc[:, columns]
+        values = shown.map(lambda cell: float(cell.split()[0])).to_numpy()
+        np.testing.assert_allclose(
+            values, expected.loc[shown.index].to_numpy(), rtol=0, atol=tolerance, err_msg=words
+        )
+
+
+def table_after(page, words):
+    """Return the first Markdown table after `words` as text, by its first column."""
+    block = next(part for part in page.split(words, 1)[1].split("\n\n") if part.startswith("|"))
+    head, _, *lines = [[cell.strip(" *") for cell in line.split("|")[1:-1]] for line in block.splitlines()]
+    return pd.DataFrame([line[1:] for line in lines], [line[0] for line in lines], head[1:])
 
 
 def test_every_figure_draws_and_synthetic_data_says_so(case, splits, tmp_path):
@@ -515,6 +626,19 @@ def test_the_charts_and_bold_figures_are_those_of_the_findings(case, html):
     for row in (from_best.loc["cnn"], order.loc["cnn_bilstm"]):
         title = f"{row.name}: {row['difference']:+.4f} [{row['low']:+.4f}, {row['high']:+.4f}]"
         assert f"<title>{title}</title>" in page
+    outline = ElementTree.fromstring(
+        re.search(r"<main>.*</main>", html.read_text(encoding="utf-8"), re.DOTALL)[0]
+    )
+    table, _, ensembles = outline.findall(".//section[@id='comparison']//tbody")
+    for row in ensembles:
+        value = results.headline.loc[row.find("th").text, "ensemble_macro_auprc"]
+        assert float(row.find("td").get("data-value")) == pytest.approx(value)
+    for row in table.findall("tr")[: len(ARCHITECTURES)]:
+        cell = of_metric(findings.intervals, "macro_auprc").loc[row.find("th").text]
+        assert row.find("td").findall("small")[0].text == f"{cell['low']:.4f} – {cell['high']:.4f}"
+    mean, share, _ = findings.reliability["calibrated"]
+    point = f"predicted probability {mean[0]:.4g}, share of positive records {share[0]:.4f}"
+    assert f"<title>calibrated: {point}</title>" in page
     for metric, best in (("hamming_loss", min), ("micro_f1", max)):
         assert f"<strong>{best(results.headline[metric]):.4f}</strong>" in page
 

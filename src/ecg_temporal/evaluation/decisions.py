@@ -149,26 +149,34 @@ def read_rules(path: Path) -> EnsembleRules:
     """Read what write_rules wrote.
 
     Raises:
-        ValueError: the file is missing or is not such a file.
+        ValueError: the file is missing, is not such a file, or lacks a rule.
 
     """
     try:
         fields = json.loads(path.read_text(encoding="utf-8"))
-        rules = {name: from_fields(rule) for name, rule in fields["rules"].items()}
+        if missing := [name for name in RULES if name not in fields["rules"]]:
+            raise ValueError(f"it lacks {missing[0]!r}")
+        rules = {name: from_fields(fields["rules"][name]) for name in RULES}
         return EnsembleRules([int(seed) for seed in fields["seeds"]], rules)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path} is not a file of decision rules ({error}); run `dvc repro`") from None
 
 
 def cross_validate(
-    labels: Labels, logits: Logits, known: Labels, folds: int = 5, seed: int = 0
+    labels: Labels,
+    logits: Logits,
+    known: Labels,
+    patients: NDArray[np.generic],
+    folds: int = 5,
+    seed: int = 0,
 ) -> pd.DataFrame:
-    """Return the metrics of every rule on records that it was not learned from, a row per rule.
+    """Return the metrics of every rule on patients that it was not learned from, a row per rule.
 
-    The records are cut into `folds` at random; a rule that is learned from the others, and from the training
-    labels `known`, decides on each.
+    The patients [records] are cut into `folds` at random, each with all of their records; a rule that is
+    learned from the others, and from the training labels `known`, decides on each.
     """
-    part = np.random.default_rng(seed).permutation(len(labels)) % folds
+    _, patient = np.unique(patients, return_inverse=True)
+    part = np.random.default_rng(seed).permutation(patient.max() + 1)[patient] % folds
     rows = []
     for name in RULES:
         decisions = np.empty(labels.shape, bool)

@@ -89,16 +89,17 @@ def headline(
     return known | {"parameters": parameters}
 
 
-def by_rule(labels: LabelsBySplit, predictions: Predictions) -> pd.DataFrame:
+def by_rule(labels: LabelsBySplit, predictions: Predictions, patients: NDArray[np.generic]) -> pd.DataFrame:
     """Return a row per rule and fold, the mean over seeds.
 
     Columns: rule, fold, `thresholded_metrics`, calibration_error (classwise) and brier_score. On the
-    validation fold every rule decides on records that it was not learned from, so that the headline rule can
-    be chosen there; calibration is measured on the test fold alone.
+    validation fold, whose `patients` [records] these are, every rule decides on patients that it was not
+    learned from, so that the headline rule can be chosen there; calibration is measured on the test fold
+    alone.
     """
     parts = []
     for validation, test in zip(predictions.logits["validation"], predictions.logits["test"], strict=True):
-        crossed = cross_validate(labels["validation"], validation, labels["train"])
+        crossed = cross_validate(labels["validation"], validation, labels["train"], patients)
         parts.append(crossed.assign(fold="validation"))
         for name in RULES:
             rule = fit_rule(name, labels["validation"], validation, labels["train"])
