@@ -35,7 +35,8 @@ def main() -> None:
     people = table.loc[np.concatenate([split.ecg_id for split in splits.values()])]
     about, of_test = test.description, table.loc[test.ecg_id]
     training = section(params, "train", TrainSettings)
-    logits = read_predictions(PREDICTIONS / f"{name}.npz", training.seeds).ensemble("test")
+    ecg_id = {split: data.ecg_id for split, data in splits.items()}
+    logits = read_predictions(PREDICTIONS / f"{name}.npz", training.seeds, ecg_id).ensemble("test")
     decisions = read_rules(DECISIONS / f"{name}.json").rules[rule].decide(logits)
     measured = (test.labels, logits, decisions, of_test["patient_id"].to_numpy(), bootstrap)
     card = model_card(

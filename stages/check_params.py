@@ -8,18 +8,18 @@ from pathlib import Path
 
 from ecg_temporal import files
 from ecg_temporal.params import check
-from ecg_temporal.settings import ParamsError, read_params
+from ecg_temporal.settings import read_params
 
 
 def main() -> None:
     """Run the stage."""
-    try:
-        check(read_params())
-    except ParamsError as error:
-        sys.exit(str(error))
+    check(read_params())
     with files.replacing_file(Path("data/params_are_valid")) as temporary:
         temporary.write_text("params.yaml was checked by stages/check_params.py\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except (ValueError, OSError) as error:
+        sys.exit(str(error))

@@ -12,12 +12,11 @@ import json
 import sys
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from ecg_temporal import files
 from ecg_temporal.evaluation.decisions import EnsembleRules, write_rules
-from ecg_temporal.evaluation.predictions import SPLITS, read_predictions, rows
+from ecg_temporal.evaluation.predictions import SPLITS, read_predictions
 from ecg_temporal.evaluation.settings import RULES, DecisionSettings
 from ecg_temporal.evaluation.summary import by_class, by_rule, by_seed, fit_ensemble_rule, headline
 from ecg_temporal.ptbxl.raw import TABLE, read_table
@@ -40,12 +39,8 @@ def main() -> None:
     rule = section(params, "decision", DecisionSettings).rule
     splits = {split: read_split(DATA / split) for split in SPLITS}
     labels = {split: data.labels for split, data in splits.items()}
-    predictions = read_predictions(PREDICTIONS / f"{name}.npz", seeds)
-    for split, data in splits.items():
-        if not np.array_equal(predictions.ecg_id[split], data.ecg_id[rows(split, len(data))]):
-            raise ValueError(
-                f"{PREDICTIONS / name}.npz has other records than {DATA / split}; run `dvc repro`"
-            )
+    ecg_id = {split: data.ecg_id for split, data in splits.items()}
+    predictions = read_predictions(PREDICTIONS / f"{name}.npz", seeds, ecg_id)
     patients = read_table(RAW / TABLE).loc[splits["validation"].ecg_id, "patient_id"].to_numpy()
     folders = {seed: MODELS / name / str(seed) for seed in seeds}
     parameters = json.loads((folders[seeds[0]] / "run.json").read_text(encoding="utf-8"))["parameters"]

@@ -3,7 +3,7 @@
     python stages/probe.py ARCHITECTURE
 
 Writes logits.npz (float32: order [seeds, permutations, records, classes], context [seeds, seconds, records,
-classes]) and cost.json.
+classes]; and the seeds) and cost.json.
 """
 
 import argparse
@@ -70,7 +70,8 @@ def main() -> None:
         order.append(permuted_logits(model, batches, spec.samples, probes.permutations, probes.seed))
         context.append(cropped_logits(model, batches, spec.samples, lengths))
     with files.replacing_folder(OUT / name) as out:
-        np.savez(out / "logits.npz", order=np.stack(order), context=np.stack(context))
+        arrays = {"order": np.stack(order), "context": np.stack(context), "seeds": np.array(settings.seeds)}
+        np.savez(out / "logits.npz", allow_pickle=False, **arrays)
         (out / "cost.json").write_text(json.dumps(cost, indent=2) + "\n", encoding="utf-8")
 
 

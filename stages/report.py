@@ -51,8 +51,9 @@ def main() -> None:
     labels, test = {split: data.labels for split, data in splits.items()}, splits["test"]
     about = test.description
     patients = read_table(RAW / TABLE).loc[test.ecg_id, "patient_id"].to_numpy()
-    results, probes = read_results(METRICS, names, recipe.train.epochs), read_probes(PROBES, names)
-    predictions = {name: read_predictions(PREDICTIONS / f"{name}.npz", recipe.train.seeds) for name in names}
+    seeds, ecg_id = recipe.train.seeds, {split: data.ecg_id for split, data in splits.items()}
+    results, probes = read_results(METRICS, names, recipe.train.epochs), read_probes(PROBES, names, seeds)
+    predictions = {name: read_predictions(PREDICTIONS / f"{name}.npz", seeds, ecg_id) for name in names}
     findings = find(recipe, about.classes, labels, patients, predictions, probes, results)
     trivial = trivial_lines(about.classes, test.labels)
     table = comparison(results, architectures, trivial, about.dataset.startswith("PTB-XL"))

@@ -135,12 +135,12 @@ def test_training_runs_where_the_test_fold_does_not_exist(project):
 @pytest.mark.pipeline
 def test_predictions_of_other_records_are_not_measured(project):
     path = project.folder / "predictions/cnn.npz"
-    found = read_predictions(path, [0])
+    found = read_predictions(path, [0], {})
     write_predictions(
         path, Predictions([0], found.logits, {**found.ecg_id, "test": found.ecg_id["test"][::-1]})
     )
     text = project("PYTHONPATH=src python stages/evaluate.py cnn", ok=False)
-    assert "predictions/cnn.npz has other records than data/processed/test; run `dvc repro`" in text
+    assert "predictions/cnn.npz has other records than the test split; run `dvc repro predict`" in text
     project("dvc checkout -q --force && git diff --exit-code")
 
 

@@ -278,10 +278,10 @@ def test_no_pickle_of_a_stranger_is_run(trained, splits):
     with np.load(trained / "p.npz") as found:
         arrays = dict(found)
     np.savez(trained / "p.npz", **arrays)
-    assert read_predictions(trained / "p.npz", [7])
+    assert read_predictions(trained / "p.npz", [7], {})
     np.savez(trained / "p.npz", **arrays | {"test": evil})
     with pytest.raises(ValueError, match=r"not a file of predictions.*allow_pickle=False"):
-        read_predictions(trained / "p.npz", [7])
+        read_predictions(trained / "p.npz", [7], {})
 
     (trained / "split").mkdir()
     write_split(trained / "split", splits["test"])

@@ -236,3 +236,6 @@ def test_a_locked_database_gets_the_rest_from_the_next_run(store, capsys):
 
 def test_secrets_in_a_url_are_hidden():
     assert tracking.without_secrets("at postgresql://me:pass@host/db.") == "at postgresql://***@host/db."
+    assert tracking.without_secrets("at postgresql://me:p/a@s@host/db.") == "at postgresql://***@host/db."
+    for url in ("'http://host/db?user=me&password=hidden'", "'http://host/db?api_token=hidden&user=me'"):
+        assert tracking.without_secrets(url) == url.replace("hidden", "***")

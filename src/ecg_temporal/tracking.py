@@ -25,7 +25,8 @@ from filelock import FileLock, Timeout
 from ecg_temporal import files, workspace
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-# A server that does not answer holds a training up for seconds, not for MLflow's half hour.
+# A server that does not answer holds a training up for seconds, not for MLflow's half hour; a database that
+# is spoken to directly, for the two minutes that MLflow tries it.
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
 
@@ -208,8 +209,9 @@ def origin() -> dict[str, str]:
 
 
 def without_secrets(text: str) -> str:
-    """Return `text` without the user names and passwords of the URLs in it."""
-    return re.sub(r"://[^/\s]*@", "://***@", text)
+    """Return `text` without the user names, passwords and tokens of the URLs in it."""
+    text = re.sub(r"://\S*@", "://***@", text)
+    return re.sub(r"([?&][^=\s]*(?:pass|pwd|token|secret|key)[^=\s]*=)[^&\s'\"]*", r"\1***", text, flags=re.I)
 
 
 def _kept(record: dict[str, Any]) -> Path:

@@ -242,11 +242,11 @@ def test_differences_and_intervals_are_of_their_own_samples():
             s = samples[row.architecture]
             change = s.replicates[metric] - a.replicates[metric]
             again = trained_again(row.difference, change, s.by_seed[metric], a.by_seed[metric])
-            assert (row.low, row.high) == interval(row.difference, change)
+            assert (row.low, row.high) == interval(change)
             assert (row.again_low, row.again_high) == again
     assert (table["p_holm"] > table["p"]).any()
     for row in intervals(samples).itertuples():
-        assert (row.low, row.high) == interval(row.value, samples[row.architecture].replicates[row.metric])
+        assert (row.low, row.high) == interval(samples[row.architecture].replicates[row.metric])
     classes = class_differences(samples, "a", {"x": 1, "y": 2, "z": 3}).query("architecture == 'c'")
     c, a = (np.mean([average_precision(labels, s) for s in scores[name]], axis=0) for name in "ca")
     np.testing.assert_allclose(classes["difference"], c - a)

@@ -18,7 +18,6 @@ from ecg_temporal.evaluation.calibration import (
 )
 from ecg_temporal.evaluation.decisions import (
     EnsembleRules,
-    cross_validate,
     fit_rule,
     read_rules,
     write_rules,
@@ -203,25 +202,3 @@ def test_probabilities_are_calibrated_but_under_half(name):
     half = name.startswith("half")
     expected = sigmoid(logits) if half else fit_platt(labels, logits).probabilities(logits)
     np.testing.assert_allclose(fit_rule(name, labels, logits, labels).probabilities(logits), expected)
-
-
-def test_cross_validation_never_learns_from_what_it_decides_on():
-    # Labels that are pure chance: thresholds learned on the same records would look better than they are.
-    rng = np.random.default_rng(0)
-    labels = (rng.random((300, 40)) < 0.05).astype(np.uint8)
-    logits = rng.normal(size=labels.shape)
-    table = cross_validate(labels, logits, labels, np.arange(300)).set_index("rule")
-    assert list(table.index) == list(RULES)
-    learned = sk.f1_score(labels, fit_rule("f1", labels, logits, labels).decide(logits), average="micro")
-    assert table.loc["f1", "micro_f1"] < learned - 0.03
-
-
-@pytest.mark.parametrize("name", ["f1", "powerset"])
-def test_cross_validation_keeps_a_patients_records_together(name, rng):
-    labels, logits = case(3, records=60)
-    patients = rng.permutation(60) % 2  # two patients, two folds
-    table = cross_validate(labels, logits, labels, patients, folds=2).set_index("rule")
-    expected = np.empty(labels.shape, bool)
-    for one in (patients == 0, patients == 1):
-        expected[one] = fit_rule(name, labels[~one], logits[~one], labels).decide(logits[one])
-    assert table.loc[name, "micro_f1"] == pytest.approx(sk.f1_score(labels, expected, average="micro"))

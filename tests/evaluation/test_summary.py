@@ -6,7 +6,8 @@ import pytest
 from sklearn import metrics as sk
 
 from ecg_temporal.evaluation.calibration import expected_calibration_error, sigmoid
-from ecg_temporal.evaluation.decisions import cross_validate, fit_rule
+from ecg_temporal.evaluation.cross_validation import cross_validate
+from ecg_temporal.evaluation.decisions import fit_rule
 from ecg_temporal.evaluation.predictions import SPLITS, Predictions, read_predictions, rows, write_predictions
 from ecg_temporal.evaluation.settings import RULES
 from ecg_temporal.evaluation.summary import (
@@ -152,19 +153,23 @@ def test_what_is_learned_does_not_see_the_test_fold(case, synthetic_raw, rng):
 def test_predictions_survive_the_disk(case, tmp_path):
     _, predictions = case
     write_predictions(tmp_path / "p.npz", predictions)
-    back = read_predictions(tmp_path / "p.npz", [4, 5, 6])
+    ids = dict.fromkeys(SPLITS, np.arange(120))
+    back = read_predictions(tmp_path / "p.npz", [4, 5, 6], ids)
     for split in SPLITS:
         np.testing.assert_array_equal(back.logits[split], predictions.logits[split])
         np.testing.assert_array_equal(back.ecg_id[split], predictions.ecg_id[split])
     with pytest.raises(ValueError, match=r"p\.npz is of the seeds \[4, 5, 6\], not \[4, 5\]"):
-        read_predictions(tmp_path / "p.npz", [4, 5])
+        read_predictions(tmp_path / "p.npz", [4, 5], ids)
+    for split in SPLITS:
+        with pytest.raises(ValueError, match=rf"p\.npz has other records than the {split} split"):
+            read_predictions(tmp_path / "p.npz", [4, 5, 6], {**ids, split: np.arange(120) + 1})
     whole = (tmp_path / "p.npz").read_bytes()
     flipped = bytearray(whole)
     flipped[len(whole) // 2] ^= 1
     for damaged in (b"junk", b"", whole[: len(whole) // 2], bytes(flipped)):
         (tmp_path / "p.npz").write_bytes(damaged)
         with pytest.raises(ValueError, match="not a file of predictions"):
-            read_predictions(tmp_path / "p.npz", [4, 5, 6])
+            read_predictions(tmp_path / "p.npz", [4, 5, 6], {})
 
 
 def test_of_the_training_folds_an_eighth_is_predicted():

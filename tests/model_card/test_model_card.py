@@ -40,6 +40,13 @@ def test_groups_and_diagnoses_are_measured_as_if_they_were_alone():
     row = table.loc[("women", "micro_f1")]
     assert row["value"] == pytest.approx(sk.f1_score(labels[women], decisions[women], average="micro"))
     assert row["records"] == women.sum() and row["low"] < row["value"] < row["high"]
+    # Of the diagnoses that are common in the group: the first has nine women.
+    few = labels.copy()
+    few[women, 0] = np.arange(women.sum()) < 9
+    row = by_subgroup(groups, few, scores, decisions, patients, BOOTSTRAP).set_index(["group", "metric"])
+    row = row.loc[("women", "macro_auroc")]
+    assert row["value"] == pytest.approx(sk.roc_auc_score(few[women, 1:], scores[women, 1:]))
+    assert row["low"] < row["value"] < row["high"]
     one = {"one": np.arange(200) == 7}  # every resample is the same
     alone = by_subgroup(one, labels, scores, decisions, patients, BOOTSTRAP)
     assert alone["value"].notna().any() and alone[["low", "high"]].isna().all(axis=None)

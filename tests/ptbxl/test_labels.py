@@ -35,7 +35,13 @@ STATEMENTS = pd.DataFrame(
 def table(codes, folds=None, patients=None):
     n = len(codes)
     return pd.DataFrame(
-        {"scp_codes": codes, "strat_fold": folds or [1] * n, "patient_id": patients or range(n)},
+        {
+            "scp_codes": codes,
+            "strat_fold": folds or [1] * n,
+            "patient_id": patients or range(n),
+            "sex": 0,
+            "age": 60.0,
+        },
         index=pd.RangeIndex(1, n + 1, name="ecg_id"),
     )
 
@@ -136,7 +142,7 @@ def test_statements_without_a_diagnosis_are_refused():
         subclasses(STATEMENTS.assign(diagnostic=0))
 
 
-@pytest.mark.parametrize("column", ["scp_codes", "strat_fold", "patient_id"])
+@pytest.mark.parametrize("column", ["scp_codes", "strat_fold", "patient_id", "sex", "age"])
 def test_a_table_without_a_column_is_refused_with_its_name(column):
     without = table(["{}"] * 10, folds=list(range(1, 11))).drop(columns=column)
     with pytest.raises(LabelError, match=f"ptbxl_database.csv has no column '{column}'"):

@@ -58,6 +58,7 @@ NOISE = {"cnn": 2.0, "cnn_bilstm": 0.6, "cnn_mixed": 0.5, "model": 3.0, "removed
 CLASSES = ["AMI", "NORM", "PMI"]
 SEEDS = [0, 1]
 PATIENTS = np.arange(300) // 2
+IDS = dict.fromkeys(SPLITS, np.arange(300))
 BOOTSTRAP = BootstrapSettings(replicates=200, seed=0, reference="cnn")
 SETTINGS = TRAINING.model_copy(update={"epochs": 2, "seeds": SEEDS})
 PROBES = ProbeSettings(permutations=2, seconds=[1, 2.5, 5], seed=0)
@@ -106,14 +107,14 @@ def case(tmp_path_factory):
         apart = np.random.default_rng(k)
         worse = [test + s * apart.normal(size=test.shape).astype(np.float32) for s in (3, 2, 1)]
         order = [test] * 2 if name == "cnn" else worse[1:]
-        arrays = {"order": np.stack(order, axis=1), "context": np.stack(worse, axis=1)}
+        arrays = {"order": np.stack(order, axis=1), "context": np.stack(worse, axis=1), "seeds": SEEDS}
         np.savez(folder / "probes" / name / "logits.npz", **arrays)
         (folder / "probes" / name / "cost.json").write_text(json.dumps(COST))
         write_predictions(folder / f"{name}.npz", predictions)
         found[name] = predictions
     del found["removed"]
     results = read_results(folder / "metrics", list(ARCHITECTURES), epochs=2)
-    probes = read_probes(folder / "probes", list(ARCHITECTURES))
+    probes = read_probes(folder / "probes", list(ARCHITECTURES), SEEDS)
     findings = find(RECIPE, CLASSES, labels, PATIENTS, found, probes, results)
     return folder, labels, results, findings
 
@@ -128,8 +129,10 @@ def test_results_are_those_of_params_not_of_whatever_lies_there(case):
         told = rf"history/{name}\.csv: seed 0 was trained for 2 epochs, not 3.* `dvc repro -f -s {stage} "
         with pytest.raises(ValueError, match=told):
             read_results(folder / "metrics", [name], epochs=3)
+    with pytest.raises(ValueError, match=r"no probes of 'cnn' \(they are of the seeds \[0, 1\], not \[0\]"):
+        read_probes(folder / "probes", ["cnn"], [0])
     with pytest.raises(ValueError, match="no probes of 'new'"):
-        read_probes(folder / "probes", ["new"])
+        read_probes(folder / "probes", ["new"], SEEDS)
 
 
 def test_the_table_has_every_architecture_beside_the_trivial_lines_and_the_paper(case):
@@ -184,7 +187,9 @@ def test_every_table_is_of_what_its_name_says(case):
     folder, labels, results, findings = case
     truth = labels["test"]
     draws = draw(PATIENTS, BOOTSTRAP.replicates, BOOTSTRAP.seed)
-    logits = {name: read_predictions(folder / f"{name}.npz", SEEDS).logits["test"] for name in ARCHITECTURES}
+    logits = {
+        name: read_predictions(folder / f"{name}.npz", SEEDS, IDS).logits["test"] for name in ARCHITECTURES
+    }
     samples = {name: resample(truth, x, x >= 0, draws) for name, x in logits.items()}
     pd.testing.assert_frame_equal(findings.intervals, intervals(samples))
     for found, against in ((findings.from_reference, "cnn"), (findings.from_best, "cnn_mixed")):
@@ -202,7 +207,7 @@ def test_every_table_is_of_what_its_name_says(case):
             intact = np.mean([sk.average_precision_score(truth[:, k], y[:, k]) for y in x])
             flat = order.reshape(-1, *truth.shape)
             permuted = np.mean([sk.average_precision_score(truth[:, k], y[:, k]) for y in flat])
-            assert findings.order_classes.loc[subclass, name] == pytest.approx(intact - permuted)
+            assert findings.order_classes.loc[subclass, name] == pytest.approx(permuted - intact)
         f1 = [sk.f1_score(truth[labelled], y[labelled] >= 0, average="micro") for y in x]
         assert findings.labelled.loc[name, "micro_f1"] == pytest.approx(np.mean(f1))
         seeds = results.seeds[results.seeds["architecture"] == name]
@@ -213,8 +218,8 @@ def test_every_table_is_of_what_its_name_says(case):
 
 def test_each_metric_has_a_verdict_of_its_own(case):
     folder, labels, results, _ = case
-    logits = {name: read_predictions(folder / f"{name}.npz", SEEDS) for name in ARCHITECTURES}
-    probes = read_probes(folder / "probes", list(ARCHITECTURES))
+    logits = {name: read_predictions(folder / f"{name}.npz", SEEDS, IDS) for name in ARCHITECTURES}
+    probes = read_probes(folder / "probes", list(ARCHITECTURES), SEEDS)
     # The one that ranks best is made to decide worst: everyone has everything.
     biased = Predictions(
         SEEDS, {split: x + 9 for split, x in logits["cnn_mixed"].logits.items()}, logits["cnn_mixed"].ecg_id
@@ -236,8 +241,8 @@ def test_each_metric_has_a_verdict_of_its_own(case):
 def test_the_best_with_recurrence_is_set_against_what_is_enough_without(case, rng):
     folder, labels, results, findings = case
     assert findings.recurrence is None  # where it is the best
-    probes = read_probes(folder / "probes", list(ARCHITECTURES))
-    logits = {name: read_predictions(folder / f"{name}.npz", SEEDS) for name in ARCHITECTURES}
+    probes = read_probes(folder / "probes", list(ARCHITECTURES), SEEDS)
+    logits = {name: read_predictions(folder / f"{name}.npz", SEEDS, IDS) for name in ARCHITECTURES}
     best, second = logits["cnn_mixed"], logits["cnn_bilstm"]
     found = find(
         RECIPE, CLASSES, labels, PATIENTS, logits | {"cnn": best, "cnn_mixed": second}, probes, results
@@ -268,8 +273,8 @@ def test_the_best_with_recurrence_is_set_against_what_is_enough_without(case, rn
 
 def test_the_candidate_is_never_the_best(case):
     folder, labels, results, _ = case
-    logits = {name: read_predictions(folder / f"{name}.npz", SEEDS) for name in ARCHITECTURES}
-    probes = read_probes(folder / "probes", list(ARCHITECTURES))
+    logits = {name: read_predictions(folder / f"{name}.npz", SEEDS, IDS) for name in ARCHITECTURES}
+    probes = read_probes(folder / "probes", list(ARCHITECTURES), SEEDS)
     mixed = logits["cnn_mixed"]
     better = {split: labels[split][rows(split, 300)] + x for split, x in mixed.logits.items()}
     given = logits | {"model": Predictions(SEEDS, better, mixed.ecg_id)}
@@ -283,8 +288,8 @@ def test_a_report_of_one_architecture_says_nothing_that_is_not_so(case, splits, 
     folder, labels, _, _ = case
     few = {name: ARCHITECTURES[name] for name in [*names, "model"]}
     results = read_results(folder / "metrics", list(few), epochs=2)
-    predictions = {name: read_predictions(folder / f"{name}.npz", SEEDS) for name in few}
-    probes = read_probes(folder / "probes", list(few))
+    predictions = {name: read_predictions(folder / f"{name}.npz", SEEDS, IDS) for name in few}
+    probes = read_probes(folder / "probes", list(few), SEEDS)
     reference = BOOTSTRAP.model_copy(update={"reference": names[0]})
     alone = replace(RECIPE, architectures=few, bootstrap=reference)
     found = find(alone, CLASSES, labels, PATIENTS, predictions, probes, results)
@@ -378,14 +383,25 @@ def test_lines_of_one_colour_differ_in_their_dashes():
 
 def test_a_recurrent_reference_is_not_set_against_itself(case, splits):
     folder, labels, results, _ = case
-    predictions = {name: read_predictions(folder / f"{name}.npz", SEEDS) for name in ARCHITECTURES}
-    probes = read_probes(folder / "probes", list(ARCHITECTURES))
+    predictions = {name: read_predictions(folder / f"{name}.npz", SEEDS, IDS) for name in ARCHITECTURES}
+    probes = read_probes(folder / "probes", list(ARCHITECTURES), SEEDS)
     reference = BOOTSTRAP.model_copy(update={"reference": "cnn_mixed"})
     against = replace(RECIPE, bootstrap=reference)
     found = find(against, CLASSES, labels, PATIENTS, predictions, probes, results)
     assert found.recurrent is None
     page = page_of(labels, results, found, splits, against)
     assert "The best with recurrence, cnn_mixed, is what the others are set against." in page
+
+
+def test_rules_that_nothing_could_be_cross_validated_by_are_not_ranked(case, splits):
+    _, labels, results, findings = case
+    measured = ["micro_f1", "macro_f1", "hamming_loss", "subset_accuracy"]
+    rules = results.rules.copy()
+    rules.loc[rules["fold"] == "validation", measured] = np.nan
+    table = comparison(results, ARCHITECTURES, trivial_lines(CLASSES, labels["test"]), True)
+    about = splits["test"].description
+    page = comparison_page(RECIPE, table, replace(results, rules=rules), findings, about, 300, [], {}, {})
+    assert "has fewer than 5 patients, too few to cross-validate" in page and "by mean rank" not in page
 
 
 def test_labels_of_digits_and_na_stay_text(tmp_path):
@@ -533,11 +549,11 @@ def test_every_figure_draws_and_synthetic_data_says_so(case, splits, tmp_path):
         if block.startswith("|"):
             assert len({line.count("|") for line in block.splitlines()}) == 1
     assert rows_of(page, "training, min")["cnn"][-2] == "10.0"  # of 600 seconds
-    lost = findings.order_classes.loc[["AMI", "NORM"], ["cnn_bilstm", "cnn_mixed"]]  # PMI is rare
+    change = findings.order_classes.loc[["AMI", "NORM"], ["cnn_bilstm", "cnn_mixed"]]  # PMI is rare
     told = re.findall(r"(\w+) \(([-+.\d]+) on average; falls in (\d) of 2\)", page)
-    assert [name for name, *_ in told] == list(lost.mean(axis=1).sort_values(ascending=False).index)
-    for name, change, falls in told:
-        assert change == f"{-lost.loc[name].mean():+.4f}" and int(falls) == (lost.loc[name] > 0).sum()
+    assert [name for name, *_ in told] == list(change.mean(axis=1).sort_values().index)
+    for name, mean, falls in told:
+        assert mean == f"{change.loc[name].mean():+.4f}" and int(falls) == (change.loc[name] < 0).sum()
     permuted = {name: row[-1].startswith("**") for name, row in rows_of(page, "frames permuted").items()}
     assert permuted == {"cnn": False, "cnn_bilstm": True, "cnn_mixed": True, "model": permuted["model"]}
     precision = results.per_class.set_index(["architecture", "subclass"])["average_precision"]

@@ -200,7 +200,7 @@ def test_a_checkpoint_belongs_to_its_settings(tmp_path, monkeypatch):
     assert tmp_path in path.parents
     assert checkpoint.load(path) is None
     path.parent.mkdir(parents=True)
-    for damaged in (b"", b"junk" * 100):
+    for damaged in (b"", b"junk" * 100, b".", b"X"):
         path.write_bytes(damaged)
         with pytest.raises(ValueError, match=rf"{path.name} is damaged .*; remove it to begin"):
             checkpoint.load(path)

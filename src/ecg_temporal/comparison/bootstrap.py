@@ -1,6 +1,6 @@
 """Paired bootstrap over patients: how sure a figure, and a difference of two, is on this test fold.
 
-Efron & Tibshirani, An Introduction to the Bootstrap, 1993, chapters 14 and 15. A replicate is a number of
+Efron & Tibshirani, An Introduction to the Bootstrap, 1993, chapters 13 and 16. A replicate is a number of
 draws per record, the same for every architecture, so that what they share cancels in a difference. Nothing is
 resampled for real: each metric is computed with the draws as weights, for all replicates at once.
 

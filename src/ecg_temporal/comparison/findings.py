@@ -61,7 +61,7 @@ class Findings:
     order : DataFrame
         `bootstrap.order_effect` of each architecture.
     order_classes : DataFrame
-        Average precision lost by permutation, [subclass, architecture].
+        Average precision with permuted frames less that without, [subclass, architecture].
     context : DataFrame
         VERDICT_METRIC by architecture (rows) and seconds of signal (columns): one piece from the middle, and
         at 10 the whole record, the mean over its pieces.
@@ -195,11 +195,11 @@ def _order(
 def _order_classes(
     truth: NDArray[np.uint8], samples: dict[str, Sample], probes: Probes, classes: list[str]
 ) -> pd.DataFrame:
-    lost = {}
+    change = {}
     for name, sample in samples.items():
         flat = probes.order[name].reshape(-1, *truth.shape)
-        lost[name] = sample.by_class - np.mean([average_precision(truth, x) for x in flat], axis=0)
-    return pd.DataFrame(lost, index=pd.Index(classes, name="subclass"))
+        change[name] = np.mean([average_precision(truth, x) for x in flat], axis=0) - sample.by_class
+    return pd.DataFrame(change, index=pd.Index(classes, name="subclass"))
 
 
 def _context(

@@ -80,11 +80,11 @@ def positives(per_class: pd.DataFrame) -> dict[str, int]:
     return {str(name): int(n) for name, n in counts.sort_values(ascending=False, kind="stable").items()}
 
 
-def read_probes(folder: Path, names: list[str]) -> Probes:
-    """Read what the probes of `names` found.
+def read_probes(folder: Path, names: list[str], seeds: list[int]) -> Probes:
+    """Read what the probes of `names` found, of these `seeds`.
 
     Raises:
-        ValueError: a file is missing or damaged.
+        ValueError: a file is missing or damaged, or is of other seeds.
 
     """
     probes = Probes({}, {}, {})
@@ -92,6 +92,8 @@ def read_probes(folder: Path, names: list[str]) -> Probes:
         try:
             with np.load(folder / name / "logits.npz") as arrays:
                 probes.order[name], probes.context[name] = arrays["order"], arrays["context"]
+                if (found := arrays["seeds"].tolist()) != seeds:
+                    raise ValueError(f"they are of the seeds {found}, not {seeds}")
             probes.cost[name] = json.loads((folder / name / "cost.json").read_text(encoding="utf-8"))
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise ValueError(f"no probes of {name!r} ({error}); run `dvc repro`") from None

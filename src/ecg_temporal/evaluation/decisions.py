@@ -22,12 +22,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from ecg_temporal import files
 from ecg_temporal.evaluation.calibration import Array, Platt, fit_platt, identity
-from ecg_temporal.evaluation.metrics import thresholded_metrics
 from ecg_temporal.evaluation.powerset import fit_weight, label_sets, likeliest_sets
 from ecg_temporal.evaluation.settings import RULES
 
@@ -160,31 +158,6 @@ def read_rules(path: Path) -> EnsembleRules:
         return EnsembleRules([int(seed) for seed in fields["seeds"]], rules)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path} is not a file of decision rules ({error}); run `dvc repro`") from None
-
-
-def cross_validate(
-    labels: Labels,
-    logits: Logits,
-    known: Labels,
-    patients: NDArray[np.generic],
-    folds: int = 5,
-    seed: int = 0,
-) -> pd.DataFrame:
-    """Return the metrics of every rule on patients that it was not learned from, a row per rule.
-
-    The patients [records] are cut into `folds` at random, each with all of their records; a rule that is
-    learned from the others, and from the training labels `known`, decides on each.
-    """
-    _, patient = np.unique(patients, return_inverse=True)
-    part = np.random.default_rng(seed).permutation(patient.max() + 1)[patient] % folds
-    rows = []
-    for name in RULES:
-        decisions = np.empty(labels.shape, bool)
-        for k in range(folds):
-            rule = fit_rule(name, labels[part != k], logits[part != k], known)
-            decisions[part == k] = rule.decide(logits[part == k])
-        rows.append({"rule": name, **thresholded_metrics(labels, decisions)})
-    return pd.DataFrame(rows)
 
 
 def _best_f1(labels: Labels, scores: Array) -> float:

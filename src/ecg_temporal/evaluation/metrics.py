@@ -50,8 +50,8 @@ def roc_auc(labels: Labels, scores: Scores) -> NDArray[np.float64]:
 def thresholded_metrics(labels: Labels, decisions: Labels) -> dict[str, float]:
     """Return micro_f1, macro_f1, hamming_loss and subset_accuracy of `decisions` [records, classes].
 
-    As sklearn.metrics.f1_score (average micro and macro, zero_division=0), hamming_loss and accuracy_score;
-    but macro_f1 leaves out a class that is neither present nor predicted.
+    As sklearn.metrics.f1_score (average micro and macro), hamming_loss and accuracy_score; but macro_f1
+    leaves out a class that is neither present nor predicted, and micro_f1 is NaN where all classes are such.
     """
     _check(labels, decisions)
     truth, guess = labels.astype(bool), decisions.astype(bool)
@@ -67,12 +67,14 @@ def thresholded_metrics(labels: Labels, decisions: Labels) -> dict[str, float]:
     }
 
 
-def multilabel_metrics(labels: Labels, probabilities: Scores, threshold: float = 0.5) -> dict[str, float]:
-    """Return the six metrics of `probabilities` [records, classes], all but the macro-AUCs at `threshold`."""
+def multilabel_metrics(labels: Labels, probabilities: Scores) -> dict[str, float]:
+    """Return six metrics of `probabilities` [records, classes]: macro_auprc, macro_auroc, and those of
+    `thresholded_metrics` at a threshold of 0.5.
+    """
     return {
         "macro_auprc": nanmean(average_precision(labels, probabilities)),
         "macro_auroc": nanmean(roc_auc(labels, probabilities)),
-        **thresholded_metrics(labels, probabilities >= threshold),
+        **thresholded_metrics(labels, probabilities >= 0.5),
     }
 
 

@@ -42,11 +42,11 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
         np.savez(file, allow_pickle=False, **arrays)
 
 
-def read_predictions(path: Path, seeds: list[int]) -> Predictions:
-    """Read what write_predictions wrote, of these `seeds`.
+def read_predictions(path: Path, seeds: list[int], ecg_id: dict[str, NDArray[np.int64]]) -> Predictions:
+    """Read what write_predictions wrote, of these `seeds` and of splits with the records `ecg_id`.
 
     Raises:
-        ValueError: the file is missing, is not such a file, or is of other seeds.
+        ValueError: the file is missing, is not such a file, or is of other seeds or records.
 
     """
     try:
@@ -60,4 +60,7 @@ def read_predictions(path: Path, seeds: list[int]) -> Predictions:
         raise ValueError(f"{path} is not a file of predictions ({error}); run `dvc repro predict`") from None
     if found.seeds != seeds:
         raise ValueError(f"{path} is of the seeds {found.seeds}, not {seeds}; run `dvc repro predict`")
+    for split, known in ecg_id.items():
+        if not np.array_equal(found.ecg_id[split], known[rows(split, len(known))]):
+            raise ValueError(f"{path} has other records than the {split} split; run `dvc repro predict`")
     return found

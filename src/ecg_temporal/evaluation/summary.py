@@ -5,7 +5,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ecg_temporal.evaluation.calibration import brier_score, expected_calibration_error
-from ecg_temporal.evaluation.decisions import DecisionRule, cross_validate, fit_rule
+from ecg_temporal.evaluation.cross_validation import cross_validate
+from ecg_temporal.evaluation.decisions import DecisionRule, fit_rule
 from ecg_temporal.evaluation.metrics import average_precision, nanmean, roc_auc, thresholded_metrics
 from ecg_temporal.evaluation.predictions import SPLITS, Predictions, rows
 from ecg_temporal.evaluation.settings import RULES

@@ -84,7 +84,8 @@ def register(
             model_config={"architecture": architecture, "rule": rule},
             signature=signature,
             input_example=example,
-            pip_requirements=[f"{name}=={version(name)}" for name in REQUIREMENTS],
+            # PyPI has no "2.13.0+cpu".
+            pip_requirements=[f"{name}=={version(name).partition('+')[0]}" for name in REQUIREMENTS],
             metadata=about,
             tags=tags,
             registered_model_name=NAME,

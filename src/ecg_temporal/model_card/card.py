@@ -78,7 +78,8 @@ def model_card(
         "## How well, for whom\n\n"
         "On the test fold, with 95% intervals of a bootstrap over its patients. Groups differ in what they suffer "
         "from, so a difference between them is not by itself one of the model. macro-AUROC is the mean over the diagnoses "
-        "that a group has; a record without sex or age is in none of their groups.",
+        f"with {COMMON} positive records or more in the group, so over fewer in a small one; a record without sex or age is "
+        "in none of their groups.",
         _groups(groups),
         "## By diagnosis\n\nIntervals as above; of a recall or precision of 0 or 1 that no resample changes, those of "
         "Clopper and Pearson. Another figure that none changes has no interval: it rests on too few records to say "

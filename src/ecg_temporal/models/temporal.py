@@ -7,7 +7,8 @@ Initialisation: Saxe et al., arXiv:1312.6120; Jozefowicz et al., ICML 2015.
 Layer normalisation: Ba et al., arXiv:1607.06450.
 
 A new kind of cell is one function here, from (inputs, hidden) to a module that maps [batch, time, inputs]
-to a tuple whose first item is [batch, time, outputs], with its name in FUNCTIONS and models.settings.CELLS.
+to a tuple whose first item is [batch, time, outputs], with its name in FUNCTIONS and models.settings.CELLS;
+the name of one that runs in both directions begins with "bi". CONTRIBUTING.md has the rest.
 """
 
 from collections.abc import Callable

@@ -159,10 +159,10 @@ def split_rows(table: pd.DataFrame) -> dict[str, NDArray[np.intp]]:
     """Return the rows of `table` that belong to each split.
 
     Raises:
-        LabelError: a fold is not 1 to 10, a split is empty, or a patient is in two splits.
+        LabelError: a column is missing, a fold is not 1 to 10, a split is empty, or a patient is in two.
 
     """
-    for name in ("strat_fold", "patient_id"):
+    for name in ("strat_fold", "patient_id", "sex", "age"):
         if name not in table:
             raise LabelError(f"ptbxl_database.csv has no column {name!r}")
     fold = table["strat_fold"]

@@ -7,6 +7,7 @@ from ecg_temporal.comparison.recipe import CANDIDATE, Recipe
 from ecg_temporal.comparison.results import Results, positives
 from ecg_temporal.comparison.settings import SIGNIFICANCE, BootstrapSettings
 from ecg_temporal.comparison.verdict import LOWER_IS_BETTER
+from ecg_temporal.evaluation.cross_validation import PARTS
 from ecg_temporal.evaluation.summary import COMMON, THRESHOLDED
 from ecg_temporal.reporting.style import RULE_TEXTS
 from ecg_temporal.reporting.tables import (
@@ -123,14 +124,19 @@ def _rules(results: Results, names: list[str], rule: str) -> str:
     ranks = [validation[name].rank(ascending=name in LOWER_IS_BETTER) for name in THRESHOLDED]
     validation = validation.assign(rank=sum(ranks) / len(ranks))
     first = validation.index[validation["rank"] == validation["rank"].min()]
+    chosen = (
+        f"On the validation fold alone, cross-validated in {PARTS} parts of its patients, the best by mean rank in "
+        f"the three thresholded metrics is **{' and '.join(first)}**:"
+        if len(first)
+        else f"The validation fold has fewer than {PARTS} patients, too few to cross-validate the rules there:"
+    )
     return "\n\n".join(
         [
             "## Decision rules",
             "Every rule is learned on the validation fold. "
             f"{'; '.join(f'{rule}: {text}' for rule, text in RULE_TEXTS.items())}. "
             f"The tables above are under **{rule}** (`decision.rule` in params.yaml). Mean over architectures and "
-            "seeds. On the validation fold alone, cross-validated in five parts, the best by mean rank in the three "
-            f"thresholded metrics is **{' and '.join(first)}**:",
+            f"seeds. {chosen}",
             figure_table(validation, "rule", RULE_METRICS | {"rank": "mean rank of the first three ↓"}),
             "On the test fold, with the calibration of the probabilities that are given beside the decisions "
             "(classwise expected calibration error in 15 bins, and Brier score):",
@@ -219,12 +225,12 @@ def _order_by_class(findings: Findings, recipe: Recipe, results: Results) -> str
     common = [name for name, count in positives(results.per_class).items() if count >= COMMON]
     if not recurrent or not common:
         return ""
-    lost = findings.order_classes.loc[common, recurrent]
-    falls = (lost > 0).sum(axis=1).to_dict()
+    change = findings.order_classes.loc[common, recurrent]
+    falls = (change < 0).sum(axis=1).to_dict()
     told = [
-        f"{name} ({-loss:+.4f} on average; falls in {falls[name]} of {len(recurrent)})"
-        for name, loss in lost.mean(axis=1).nlargest(3).items()
-        if loss > 0
+        f"{name} ({mean:+.4f} on average; falls in {falls[name]} of {len(recurrent)})"
+        for name, mean in change.mean(axis=1).nsmallest(3).items()
+        if mean < 0
     ]
     if not told:
         return ""

@@ -11,9 +11,10 @@ from ecg_temporal.training.hardware import Hardware
 
 
 def pieces(signals: Tensor, samples: int) -> list[Tensor]:
-    """Return pieces of `samples` that cover signals [batch, leads, time], each half over the one before.
+    """Return pieces of `samples` that cover signals [batch, leads, time].
 
-    What a model was trained on in pieces it predicts in pieces, and the mean of them counts.
+    Each is half over the one before but the last, which ends with the signal. What a model was trained on in
+    pieces it predicts in pieces, and the mean of them counts.
     """
     last = max(0, signals.shape[2] - samples)
     starts = sorted({*range(0, last, max(1, samples // 2)), last})
