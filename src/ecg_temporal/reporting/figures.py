@@ -91,9 +91,9 @@ def score_against_size(
             axes.axhline(PAPER["macro_auprc"], color="black", linewidth=1, linestyle="--")
             axes.annotate(
                 "arXiv:2601.18830, CNN + BiLSTM",
-                (0.995, PAPER["macro_auprc"]),
+                (0.005, PAPER["macro_auprc"]),
                 xycoords=("axes fraction", "data"),
-                ha="right",
+                ha="left",
                 va="bottom",
             )
         handles = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
