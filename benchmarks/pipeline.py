@@ -16,16 +16,16 @@ SMALL = [
     "synthetic.records=300",
     "train.epochs=1",
     "trunk.channels=[4,8]",
-    "bootstrap.replicates=100",
 ]
 
 
-class NotUpToDateError(RuntimeError):
-    """The committed results can't be checked out, so there is nothing to measure."""
-
-
 def pipeline(hardware: str) -> list[Row]:
-    """Compare `dvc repro` and `dvc exp run --temp` of the last commit with an empty and a small project."""
+    """Compare `dvc repro` and `dvc exp run --temp` of the last commit with an empty and a small project.
+
+    Raises:
+        RuntimeError: a command fails, or the committed results can't be checked out: nothing to measure.
+
+    """
     with tempfile.TemporaryDirectory() as temporary:
         full = _clone(Path(temporary) / "full")
         _run(full, "dvc", "cache", "dir", "--local", str(ROOT / ".dvc" / "cache"))
@@ -36,7 +36,7 @@ def pipeline(hardware: str) -> list[Row]:
         except RuntimeError:  # a dry run makes nothing, so a later stage can lack what it reads
             to_do = True
         if to_do:
-            raise NotUpToDateError("`dvc repro` of the last commit has something to do; run it, and commit")
+            raise RuntimeError("`dvc repro` of the last commit has something to do; run it, and commit")
         stages = len(_run(full, "dvc", "stage", "list", "--name-only").split())
         empty = _empty(Path(temporary) / "empty", stages)
         nothing = in_turn(

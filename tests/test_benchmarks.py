@@ -1,11 +1,15 @@
 import json
 
 import pytest
+import yaml
 
+from benchmarks import pipeline
 from benchmarks.measure import Row, in_turn, markdown, row, write
 from benchmarks.reading import reading
 from benchmarks.resampling import resampling
 from closure import ROOT
+from ecg_temporal.params import check
+from ecg_temporal.settings import read_params
 
 
 def line(ratio, goal):
@@ -63,3 +67,16 @@ def test_the_committed_table_shows_the_committed_figures():
     page = (ROOT / "benchmarks" / "results.md").read_text(encoding="utf-8")
     for found in json.loads((ROOT / "benchmarks" / "results.json").read_text(encoding="utf-8")):
         assert f"| {found['name']} | {found['ratio']:.3g} | {found['goal']} |" in page
+
+
+def test_the_small_project_has_params_that_are_not_refused(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    params = read_params()
+    for setting in pipeline.SMALL:
+        key, _, value = setting.partition("=")
+        *sections, name = key.split(".")
+        section = params
+        for part in sections:
+            section = section[part]
+        section[name] = yaml.safe_load(value)
+    check(params)

@@ -130,7 +130,7 @@ def _failures(classes: pd.DataFrame, full: dict[str, str]) -> str:
         return f"{subclass} ({full[str(subclass)]})" if full else str(subclass)
 
     enough = classes[classes["positives"] >= COMMON]
-    missed = enough[enough["recall"] < 1].nsmallest(FAILURES, "recall")
+    missed = enough[enough["recall"] < 1].nsmallest(FAILURES, "recall", keep="all")
     lines = [
         f"- {named(name)}: {row['recall']:.0%} of {row['positives']:.0f} found."
         for name, row in missed.iterrows()
@@ -140,7 +140,7 @@ def _failures(classes: pd.DataFrame, full: dict[str, str]) -> str:
         lines.append(
             f"- Fewer than {COMMON} positive test records, too few to judge: {', '.join(map(named, few))}."
         )
-    called = enough["called_normal"].nlargest(FAILURES)
+    called = enough["called_normal"].nlargest(FAILURES, keep="all")
     lines += [
         f"- {named(name)}: {share:.0%} of those not also annotated NORM are predicted NORM instead."
         for name, share in called[called > 0].items()
