@@ -41,7 +41,8 @@ def main() -> None:
     try:
         add(*pipeline.pipeline(str(hardware)))
     except RuntimeError as error:  # what took a quarter of an hour is not lost for it
-        notes.append(f"DVC was not measured: {error}.")
+        print(error, file=sys.stderr)
+        notes.append(f"DVC was not measured: {str(error).splitlines()[0]}.")
     page = markdown(rows, str(hardware), hardware.device.type == "cuda", notes)
     write(Path("benchmarks"), rows, page)
     print(page)

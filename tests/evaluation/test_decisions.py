@@ -202,3 +202,12 @@ def test_probabilities_are_calibrated_but_under_half(name):
     half = name.startswith("half")
     expected = sigmoid(logits) if half else fit_platt(labels, logits).probabilities(logits)
     np.testing.assert_allclose(fit_rule(name, labels, logits, labels).probabilities(logits), expected)
+
+
+def test_the_fields_of_a_set_rule_decide_as_the_onnx_file_says():
+    labels, logits = case(8)
+    rule = fit_rule("powerset", labels, logits, labels)
+    fields = rule.fields()
+    sets = np.array([[int(said) for said in one] for one in fields["sets"]])
+    found = sets[(logits.astype(float) @ sets.T + fields["bonus"]).argmax(axis=1)]
+    np.testing.assert_array_equal(found, rule.decide(logits))

@@ -84,6 +84,8 @@ def test_a_registered_model_is_served_on_loopback_and_refuses_a_wrong_shape(stor
     assert [int(each.version) for each in aliased] == [1, 1]
     found = mlflow.MlflowClient().get_model_version_by_alias("ecg-temporal", "winner")
     assert found.tags["architecture"] == "cnn_gru" and "git.commit" in found.tags
+    required = Path(mlflow.pyfunc.get_model_dependencies(uri)).read_text()
+    assert re.search(r"^torch==[\d.]+$", required, re.MULTILINE)  # a version that PyPI has
     signals = splits["test"].signals[:2].astype(np.float32)
     expected, _ = load_predictor("cnn_gru", "platt+likeliest", FP32).predict(signals)
 

@@ -9,7 +9,7 @@ from sklearn import metrics as sk
 from conftest import TRAINING
 from ecg_temporal.comparison.bootstrap import draw, interval
 from ecg_temporal.comparison.settings import BootstrapSettings
-from ecg_temporal.model_card.card import _who, model_card
+from ecg_temporal.model_card.card import FAILURES, _failures, _who, model_card
 from ecg_temporal.model_card.subgroups import by_diagnosis, by_subgroup, subgroups
 from ecg_temporal.models.settings import ArchitectureSettings
 from ecg_temporal.reporting.tables import SYNTHETIC
@@ -171,3 +171,11 @@ def test_a_group_is_resampled_by_its_patients(rng):
 def test_ages_beyond_89_are_told_as_90():
     text = _who(pd.DataFrame({"sex": [0] * 20, "age": [50.0] * 10 + [300.0] * 10}))
     assert "ages 50 to 90" in text and "median 70" in text
+
+
+def test_of_diagnoses_that_fail_alike_none_is_left_out():
+    names = [f"C{k}" for k in range(FAILURES + 2)]
+    classes = pd.DataFrame({"positives": 20, "recall": 0.1, "called_normal": 0.3}, index=names)
+    text = _failures(classes, {})
+    assert re.findall(r"- (\w+): 10% of 20 found", text) == names
+    assert re.findall(r"- (\w+): 30% of those", text) == names

@@ -98,8 +98,7 @@ def load_predictor(
         )
     fitted = read_rules(decisions / f"{name}.json")
     if rule not in fitted.rules:
-        known = ", ".join(fitted.rules) or "none"
-        raise ValueError(f"{decisions / name}.json has no rule {rule!r}, but {known}; run `dvc repro`")
+        raise ValueError(f"there is no rule {rule!r}, but {', '.join(fitted.rules)}")
     if not fitted.seeds:
         raise ValueError(f"{decisions / name}.json names no seed; run `dvc repro`")
     loaded = [read_model(models / name / str(seed)) for seed in fitted.seeds]
