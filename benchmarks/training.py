@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
@@ -22,6 +22,7 @@ from ecg_temporal.models.settings import ArchitectureSettings, TrunkSettings
 from ecg_temporal.settings import section
 from ecg_temporal.store import Split
 from ecg_temporal.training.batches import Batches
+from ecg_temporal.training.graph import Captured, Step
 from ecg_temporal.training.hardware import Hardware
 from ecg_temporal.training.loop import train
 from ecg_temporal.training.settings import TrainSettings
@@ -104,17 +105,25 @@ def _samples(split: Split, settings: TrainSettings) -> int:
 
 def _fixed(fresh: Fresh, split: Split, settings: TrainSettings, hardware: Hardware) -> float:
     model, batches = fresh().train(), Batches(split, settings.batch_size, hardware)
-    optimizer = _optimizer(model, settings)
-    signals, labels = next(batches.shuffled(0, 1, _samples(split, settings)))
+    optimizer, samples = _optimizer(model, settings), _samples(split, settings)
+    signals, labels = batches.read(*next(batches.shuffled(0, 1, samples)), samples)
+
+    def backward(signals: Tensor, labels: Tensor) -> Tensor:
+        with hardware.autocast():
+            logits = model(signals)
+        loss = F.binary_cross_entropy_with_logits(logits.float(), labels)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(model.parameters(), settings.gradient_clip)
+        return loss.detach()
+
+    launch: Step = backward
+    if hardware.device.type == "cuda":
+        launch = Captured(backward, model, signals, labels)
 
     def steps() -> None:
         for _ in range(batches.steps):
-            with hardware.autocast():
-                logits = model(signals)
-            loss = F.binary_cross_entropy_with_logits(logits.float(), labels)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            nn.utils.clip_grad_norm_(model.parameters(), settings.gradient_clip)
+            launch(signals, labels)
             optimizer.step()
         _wait(hardware)
 

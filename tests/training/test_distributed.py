@@ -65,8 +65,8 @@ def test_processes_share_every_batch(splits):
     alone = Batches(splits["train"], 32, Hardware(CPU, "fp32"))
     shares = [Batches(splits["train"], 32, Hardware(CPU, "fp32", rank, 2)) for rank in (0, 1)]
     for whole, *parts in zip(*(batches.shuffled(0, 1, 500) for batches in (alone, *shares)), strict=True):
-        signals = torch.stack([part[0] for part in parts], 1).flatten(0, 1)
-        assert torch.equal(signals, whole[0])
+        for kind in (0, 1):  # rows, starts
+            assert torch.equal(torch.stack([part[kind] for part in parts], 1).flatten(), whole[kind])
 
 
 def test_a_batch_that_cannot_be_shared_is_refused(splits):

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ecg_temporal.models.classifier import ECGClassifier
 from ecg_temporal.models.settings import TrunkSettings
-from ecg_temporal.training.batches import Batches, pieces
+from ecg_temporal.training.batches import Batches, mean_over_pieces
 
 Logits = NDArray[np.float32]
 
@@ -44,18 +44,15 @@ def permuted_logits(
     """
     generator = torch.Generator().manual_seed(seed)
 
-    def permuted(signals: Tensor) -> Tensor:
-        logits = []
-        for piece in pieces(signals, samples):
-            frames = model.frames(piece)
-            logits.append(torch.stack([model.classify(shuffle(frames)) for _ in range(permutations)]))
-        return torch.stack(logits).mean(dim=0)
+    def permuted(piece: Tensor) -> Tensor:
+        frames = model.frames(piece)
+        return torch.stack([model.classify(shuffle(frames)) for _ in range(permutations)])
 
     def shuffle(frames: Tensor) -> Tensor:
         order = torch.rand((len(frames), frames.shape[2]), generator=generator).argsort(dim=1)
         return frames.gather(2, order.to(frames.device)[:, None, :].expand_as(frames))
 
-    return _over_records(permuted, batches)
+    return _over_records(lambda signals: mean_over_pieces(permuted, signals, samples), batches)
 
 
 def cropped_logits(model: ECGClassifier, batches: Batches, samples: int, lengths: list[int]) -> Logits:
@@ -76,9 +73,7 @@ def cropped_logits(model: ECGClassifier, batches: Batches, samples: int, lengths
     def cropped(signals: Tensor) -> Tensor:
         starts = [(signals.shape[2] - length) // 2 for length in lengths]
         parts = [signals[:, :, k : k + n] for k, n in zip(starts, lengths, strict=True)]
-        return torch.stack(
-            [torch.stack([model(piece) for piece in pieces(part, samples)]).mean(dim=0) for part in parts]
-        )
+        return torch.stack([mean_over_pieces(model, part, samples) for part in parts])
 
     return _over_records(cropped, batches)
 
@@ -99,5 +94,5 @@ def _over_records(function: Callable[[Tensor], Tensor], batches: Batches) -> Log
     chunks = []
     for signals in batches.ordered():
         with batches.hardware.autocast():
-            chunks.append(function(signals).float().cpu())
+            chunks.append(function(signals).cpu())
     return torch.cat(chunks, dim=1).numpy()

@@ -1,6 +1,6 @@
 """Batches straight from a split's arrays: int16 microvolts travel, the model scales them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -13,12 +13,19 @@ from ecg_temporal.training.hardware import Hardware
 def pieces(signals: Tensor, samples: int) -> list[Tensor]:
     """Return pieces of `samples` that cover signals [batch, leads, time].
 
-    Each is half over the one before but the last, which ends with the signal. What a model was trained on in
-    pieces it predicts in pieces, and the mean of them counts.
+    Each is half over the one before but the last, which ends with the signal.
     """
     last = max(0, signals.shape[2] - samples)
     starts = sorted({*range(0, last, max(1, samples // 2)), last})
     return [signals[:, :, start : start + samples] for start in starts]
+
+
+def mean_over_pieces(function: Callable[[Tensor], Tensor], signals: Tensor, samples: int) -> Tensor:
+    """Return the mean of what `function` gives for each of the `pieces` of `signals`, float32.
+
+    What a model was trained on in pieces it predicts in pieces.
+    """
+    return torch.stack([function(piece).float() for piece in pieces(signals, samples)]).mean(dim=0)
 
 
 class Batches:
@@ -52,11 +59,10 @@ class Batches:
         )
 
     def shuffled(self, seed: int, epoch: int, samples: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield this process's share of the full batches of an epoch, of each record a random piece.
+        """Yield this process's share of the full batches of an epoch: which records to `read`, and where.
 
-        Order and pieces depend on `seed` and `epoch` alone. Signals are int16 [share, leads, samples],
-        targets float32 [share, classes + statements], the classes first. The records left over when no full
-        batch remains sit this epoch out.
+        Rows and starts (one random piece of each record) are int64 [share], on the device; they depend on
+        `seed` and `epoch` alone. The records left over when no full batch remains sit this epoch out.
         """
         rng = np.random.default_rng([seed, epoch])
         shape = (self.steps, self.batch_size)
@@ -65,8 +71,22 @@ class Batches:
         share = slice(self.hardware.rank, None, self.hardware.processes)
         # The whole epoch's at once: what goes to a GPU by itself makes the CPU wait for it.
         indices = [torch.from_numpy(each[:, share]).to(self.hardware.device) for each in (rows, starts)]
-        for rows_of_batch, starts_of_batch in zip(*indices, strict=True):
-            yield self._pieces(rows_of_batch, starts_of_batch, samples)
+        return zip(*indices, strict=True)
+
+    def read(self, rows: Tensor, starts: Tensor, samples: int) -> tuple[Tensor, Tensor]:
+        """Return the pieces of `samples` of the records `rows` that begin at `starts`, and their targets.
+
+        Signals are int16 [batch, leads, samples], targets float32 [batch, classes + statements], the classes
+        first.
+        """
+        if self._on_device is not None:
+            place = starts[:, None] + torch.arange(samples, device=self.hardware.device)
+            whole = self._on_device[rows]
+            pieces = whole.gather(2, place[:, None, :].expand(-1, whole.shape[1], -1))
+        else:
+            where = zip(rows.tolist(), starts.tolist(), strict=True)
+            pieces = torch.from_numpy(np.stack([self._array[row, :, k : k + samples] for row, k in where]))
+        return pieces, self.targets[rows]
 
     def ordered(self) -> Iterator[Tensor]:
         """Yield every record's signals once, in the order of the split; the last batch may be smaller."""
@@ -86,13 +106,3 @@ class Batches:
     def steps(self) -> int:
         """Full batches in an epoch."""
         return self.records // self.batch_size
-
-    def _pieces(self, rows: Tensor, starts: Tensor, samples: int) -> tuple[Tensor, Tensor]:
-        if self._on_device is not None:
-            place = starts[:, None] + torch.arange(samples, device=self.hardware.device)
-            whole = self._on_device[rows]
-            pieces = whole.gather(2, place[:, None, :].expand(-1, whole.shape[1], -1))
-        else:
-            where = zip(rows.tolist(), starts.tolist(), strict=True)
-            pieces = torch.from_numpy(np.stack([self._array[row, :, k : k + samples] for row, k in where]))
-        return pieces, self.targets[rows]

@@ -14,8 +14,9 @@ from tqdm import tqdm
 
 from ecg_temporal.evaluation.metrics import multilabel_metrics
 from ecg_temporal.store import Split
-from ecg_temporal.training.batches import Batches, pieces
+from ecg_temporal.training.batches import Batches, mean_over_pieces
 from ecg_temporal.training.distributed import mean_over_processes, parallel
+from ecg_temporal.training.graph import Captured, Step
 from ecg_temporal.training.hardware import Hardware
 from ecg_temporal.training.loss import positive_weight, weighted_cross_entropy
 from ecg_temporal.training.settings import TrainSettings
@@ -82,10 +83,6 @@ def train(
     )
     # OneCycleLR raises when it steps past the end, and the last step is followed by a scheduler step.
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, total_steps=total_steps + 1)
-    classes, statements = len(train_split.description.classes), len(train_split.description.statements)
-    weight = torch.full((classes + statements,), 1 / classes, device=hardware.device)
-    weight[classes:] = settings.statement_weight / max(1, statements)
-    pos_weight = positive_weight(batches.targets, settings.pos_weight_power)
     history: list[dict[str, float]] = []
 
     if resume is not None:
@@ -94,7 +91,7 @@ def train(
         schedule.load_state_dict(resume["schedule"])
         history = list(resume["history"])
 
-    net = parallel(model, hardware)
+    backward = _backward(model, optimizer, batches, train_split, settings, hardware)
     finished = len(history)
     with tqdm(
         total=total_steps,
@@ -108,19 +105,11 @@ def train(
             start = time.perf_counter()
             model.train()
             losses = torch.zeros(batches.steps, device=hardware.device)
-            for step, (signals, targets) in enumerate(batches.shuffled(seed, epoch, samples)):
-                with hardware.autocast():
-                    logits = net(signals).float()
-                loss = (weighted_cross_entropy(logits, targets, pos_weight) @ weight).mean()
-                optimizer.zero_grad(set_to_none=True)
-                loss.backward()  # type: ignore[no-untyped-call]
-                nn.utils.clip_grad_norm_(model.parameters(), settings.gradient_clip)
+            for step, (rows, starts) in enumerate(batches.shuffled(seed, epoch, samples)):
+                losses[step] = backward(rows, starts)
                 optimizer.step()
                 rate = float(schedule.get_last_lr()[0])
                 schedule.step()
-                losses[step] = F.binary_cross_entropy_with_logits(
-                    logits[:, :classes].detach(), targets[:, :classes]
-                )
                 progress.update()
             # On the CPU waits for the device, so that the time is the epoch's.
             values = mean_over_processes(losses, hardware).cpu().numpy()
@@ -143,16 +132,46 @@ def train(
             on_epoch(row, state)
     weights = {name: value.detach().cpu() for name, value in model.state_dict().items()}
     for name in ("linear.weight", "linear.bias"):
-        weights[name] = weights[name][:classes].clone()
+        weights[name] = weights[name][: len(train_split.description.classes)].clone()
     return (weights, history) if hardware.is_main else ({}, [])
+
+
+def _backward(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    batches: Batches,
+    split: Split,
+    settings: TrainSettings,
+    hardware: Hardware,
+) -> Step:
+    """Return what sets the gradients that a batch gives, clipped, and returns the loss of its classes."""
+    samples = round(settings.crop_seconds * split.description.sampling_rate_hz)
+    net = parallel(model, hardware)
+    classes, statements = len(split.description.classes), len(split.description.statements)
+    weight = torch.full((classes + statements,), 1 / classes, device=hardware.device)
+    weight[classes:] = settings.statement_weight / max(1, statements)
+    pos_weight = positive_weight(batches.targets, settings.pos_weight_power)
+
+    def backward(rows: Tensor, starts: Tensor) -> Tensor:
+        signals, targets = batches.read(rows, starts, samples)
+        with hardware.autocast():
+            logits = net(signals).float()
+        loss = (weighted_cross_entropy(logits, targets, pos_weight) @ weight).mean()
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(model.parameters(), settings.gradient_clip)
+        return F.binary_cross_entropy_with_logits(logits[:, :classes].detach(), targets[:, :classes])
+
+    if hardware.device.type == "cpu" or hardware.processes > 1:
+        return backward
+    return Captured(backward, model.train(), *next(batches.shuffled(0, 1, samples)))
 
 
 def evaluate(model: nn.Module, batches: Batches, split: Split, samples: int) -> dict[str, float]:
     """Return validation_loss and the metrics of `multilabel_metrics` on `split`."""
-    logits = predict_logits(model, batches, samples)[:, : split.labels.shape[1]]
-    labels = torch.from_numpy(split.labels).float()
-    loss = F.binary_cross_entropy_with_logits(torch.from_numpy(logits), labels)
-    probabilities = 1 / (1 + np.exp(-logits.astype(np.float64)))
+    logits = torch.from_numpy(predict_logits(model, batches, samples)[:, : split.labels.shape[1]])
+    loss = F.binary_cross_entropy_with_logits(logits, torch.from_numpy(split.labels).float())
+    probabilities = logits.double().sigmoid().numpy()
     return {"validation_loss": float(loss), **multilabel_metrics(split.labels, probabilities)}
 
 
@@ -163,8 +182,7 @@ def predict_logits(model: nn.Module, batches: Batches, samples: int) -> NDArray[
     chunks = []
     for signals in batches.ordered():
         with batches.hardware.autocast():
-            logits = torch.stack([model(piece).float() for piece in pieces(signals, samples)])
-        chunks.append(logits.mean(dim=0).cpu())
+            chunks.append(mean_over_pieces(model, signals, samples).cpu())
     return torch.cat(chunks).numpy()
 
 
