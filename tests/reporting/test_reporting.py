@@ -37,7 +37,7 @@ from ecg_temporal.reporting import figures, svg
 from ecg_temporal.reporting.examples import choose_examples, predicted_of_each
 from ecg_temporal.reporting.html import Shown, line_class, report_page
 from ecg_temporal.reporting.page import CALIBRATION, RULE_METRICS, _after_holm, comparison_page
-from ecg_temporal.reporting.style import RULE_TEXTS, describe, leaning, order_shown
+from ecg_temporal.reporting.style import RULE_TEXTS, describe, leaning, order_shown, trained_on
 from ecg_temporal.reporting.tables import (
     METRICS,
     SYNTHETIC,
@@ -109,7 +109,8 @@ def case(tmp_path_factory):
         order = [test] * 2 if name == "cnn" else worse[1:]
         arrays = {"order": np.stack(order, axis=1), "context": np.stack(worse, axis=1), "seeds": SEEDS}
         np.savez(folder / "probes" / name / "logits.npz", **arrays)
-        (folder / "probes" / name / "cost.json").write_text(json.dumps(COST))
+        machine = {"training_hardware": ["another machine"]} if name == "model" else {}
+        (folder / "probes" / name / "cost.json").write_text(json.dumps(COST | machine))
         write_predictions(folder / f"{name}.npz", predictions)
         found[name] = predictions
     del found["removed"]
@@ -459,6 +460,7 @@ def test_every_table_of_the_page_shows_what_the_words_above_it_say(case, splits)
     cost = findings.cost.assign(
         multiply_accumulates=[1e6, 2e6, 3e6, 4e6],
         latency_ms=[5.0, 6, 7, 8],
+        training_seconds=[0.5, 70, 800, 9000.2],
         training_step_bytes=[9e6, 8e6, 7e6, 6e6],
     )
     findings = replace(findings, cost=cost)
@@ -478,7 +480,8 @@ def test_every_table_of_the_page_shows_what_the_words_above_it_say(case, splits)
     ]
     classes = findings.classes[findings.classes["architecture"] == findings.recurrent].set_index("subclass")
     best = of_metric(findings.from_best, "macro_auprc")[["difference"]]
-    costs = cost[["multiply_accumulates", "latency_ms", "training_step_bytes"]] / [1e6, 1, 1e6]
+    costs = cost[["multiply_accumulates", "latency_ms", "training_seconds", "training_step_bytes"]]
+    costs /= [1e6, 1, 1, 1e6]
     for words, columns, expected, tolerance in (
         ("**Ensemble of the seeds**", slice(None), head[[f"ensemble_{m}" for m in METRICS]], 5.1e-5),
         ("**Without the test records", slice(None), findings.labelled[list(METRICS)], 5.1e-5),
@@ -490,13 +493,24 @@ def test_every_table_of_the_page_shows_what_the_words_above_it_say(case, splits)
         ("## Which diagnoses", [3], classes[["difference"]], 5.1e-5),
         ("## Overfitting", slice(None), findings.gaps, 5.1e-5),
         ("## What it costs", [0], head[["macro_auprc"]], 5.1e-5),
-        ("## What it costs", [2, 3, 5], costs, 0.0501),
+        ("## What it costs", [2, 3, 4, 5], costs, 0.0501),
     ):
         shown = table_after(page, words).iloc[:, columns]
         values = shown.map(lambda cell: float(cell.split()[0])).to_numpy()
         np.testing.assert_allclose(
             values, expected.loc[shown.index].to_numpy(), rtol=0, atol=tolerance, err_msg=words
         )
+
+
+def test_the_hardware_of_most_trainings_is_named_and_who_was_trained_elsewhere(case, splits):
+    _, labels, results, findings = case
+    assert trained_on(findings.cost["training_hardware"]) == "a machine; model on another machine"
+    two = pd.Series({"cnn": ["a", "b"], "cnn_gru": ["a", "b"], "cnn_lstm": ["b"]})
+    assert trained_on(two) == "a and b; cnn_lstm on b"
+    about = splits["test"].description
+    table = comparison(results, ARCHITECTURES, trivial_lines(CLASSES, labels["test"]), True)
+    page = comparison_page(RECIPE, table, results, findings, about, 300, [], {}, {})
+    assert "Trained on a machine; model on another machine: seconds" in page
 
 
 def table_after(page, words):
@@ -548,7 +562,7 @@ def test_every_figure_draws_and_synthetic_data_says_so(case, splits, tmp_path):
     for block in page.split("\n\n"):
         if block.startswith("|"):
             assert len({line.count("|") for line in block.splitlines()}) == 1
-    assert rows_of(page, "training, min")["cnn"][-2] == "10.0"  # of 600 seconds
+    assert rows_of(page, "training, s")["cnn"][-2] == "600.0"
     change = findings.order_classes.loc[["AMI", "NORM"], ["cnn_bilstm", "cnn_mixed"]]  # PMI is rare
     told = re.findall(r"(\w+) \(([-+.\d]+) on average; falls in (\d) of 2\)", page)
     assert [name for name, *_ in told] == list(change.mean(axis=1).sort_values().index)

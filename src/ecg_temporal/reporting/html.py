@@ -29,6 +29,7 @@ from ecg_temporal.reporting.style import (
     leaning,
     order_shown,
     pareto_front,
+    trained_on,
 )
 from ecg_temporal.reporting.tables import METRICS, SYNTHETIC, sentence, verdict_rows
 from ecg_temporal.store import Description
@@ -344,7 +345,6 @@ def _data(counts: pd.DataFrame, about: Description) -> str:
 
 
 def _methods(findings: Findings, about: Description, recipe: Recipe) -> str:
-    trained = sorted({name for each in findings.cost["training_hardware"] for name in each})
     beside = (
         f" Auxiliary targets beside the {len(about.classes)} subclasses: {len(about.statements)} other SCP-ECG "
         "statements of the training folds; their outputs are cut off after training."
@@ -368,7 +368,7 @@ def _methods(findings: Findings, about: Description, recipe: Recipe) -> str:
         f"<li>Intervals: paired bootstrap over the test patients, {recipe.bootstrap.replicates:,} replicates, seeds averaged "
         "within a replicate; percentiles, which say what another fold of this size would give. They don't say how "
         "much another training would differ.</li>"
-        f"<li>Trained on {escape('; '.join(trained))}.</li></ul>"
+        f"<li>Trained on {escape(trained_on(findings.cost['training_hardware']))}.</li></ul>"
         "<p>To reproduce it, with the params.yaml and dvc.lock that belong to this page (another processor gives slightly "
         "other weights):</p>"
         f"<pre><code>make setup &amp;&amp; source .venv/bin/activate\n{source}dvc repro</code></pre>"

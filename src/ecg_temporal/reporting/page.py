@@ -9,7 +9,7 @@ from ecg_temporal.comparison.settings import SIGNIFICANCE, BootstrapSettings
 from ecg_temporal.comparison.verdict import LOWER_IS_BETTER
 from ecg_temporal.evaluation.cross_validation import PARTS
 from ecg_temporal.evaluation.summary import COMMON, THRESHOLDED
-from ecg_temporal.reporting.style import RULE_TEXTS
+from ecg_temporal.reporting.style import RULE_TEXTS, trained_on
 from ecg_temporal.reporting.tables import (
     METRICS,
     SYNTHETIC,
@@ -249,7 +249,7 @@ def _cost(findings: Findings, models: pd.DataFrame) -> str:
             "parameters",
             "multiply–accumulates, M",
             "latency, ms",
-            "training, min",
+            "training, s",
             "step, MB",
         ]
     ]
@@ -261,17 +261,16 @@ def _cost(findings: Findings, models: pd.DataFrame) -> str:
                 f"{row['parameters']:,.0f}",
                 f"{row['multiply_accumulates'] / 1e6:.1f}",
                 f"{row['latency_ms']:.1f}",
-                f"{row['training_seconds'] / 60:.1f}",
+                f"{row['training_seconds']:.1f}",
                 f"{row['training_step_bytes'] / 1e6:.0f}",
             ]
         )
-    trained = sorted({hardware for each in cost["training_hardware"] for hardware in each})
     measured = sorted(set(cost["latency_hardware"]))
     return "\n\n".join(
         [
             "## What it costs",
-            f"Trained on {'; '.join(trained)}: minutes of the training steps, validation left out, if all epochs "
-            "were as fast as the fastest of any seed; differences of a tenth mean nothing. On "
+            f"Trained on {trained_on(cost['training_hardware'])}: seconds of the training steps, validation left "
+            "out, if all epochs were as fast as the fastest of any seed; differences of a tenth mean nothing. On "
             f"{'; '.join(measured)}, in fp32: the shortest of 100 latencies of one record of ten seconds, in pieces, "
             "and the memory of a forward and backward pass of one batch, without the optimizer's state.",
             aligned(rows, text_columns=1),

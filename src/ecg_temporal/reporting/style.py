@@ -26,7 +26,7 @@ COSTS = {
     "parameters": ("parameters, millions", 1e6),
     "multiply_accumulates": ("multiply–accumulates, millions", 1e6),
     "latency_ms": ("latency of one record, ms", 1),
-    "training_seconds": ("training at its fastest, minutes", 60),
+    "training_seconds": ("training at its fastest, seconds", 1),
     "training_step_bytes": ("memory of a training step, MB", 1e6),
 }
 # What each decision rule does, in words that stand alone.
@@ -38,6 +38,15 @@ RULE_TEXTS = {
     "+likeliest": "where no class is left, the likeliest",
     "powerset": "label powerset, the most probable of the label sets that the training folds have",
 }
+
+
+def trained_on(hardware: pd.Series) -> str:
+    """Say on what hardware the architectures were trained (lists of str), and which not on what most were."""
+    names: dict[str, list[str]] = {}
+    for name, each in hardware.items():
+        names.setdefault(" and ".join(each), []).append(str(name))
+    most, *others = sorted(names, key=lambda used: -len(names[used]))
+    return "; ".join([most, *(f"{', '.join(names[used])} on {used}" for used in others)])
 
 
 def family(settings: ArchitectureSettings) -> str:
