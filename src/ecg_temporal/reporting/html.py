@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ecg_temporal.comparison.bootstrap import of_metric
 from ecg_temporal.comparison.findings import VERDICT_METRIC, Findings
-from ecg_temporal.comparison.recipe import Recipe
+from ecg_temporal.comparison.recipe import CANDIDATE, Recipe
 from ecg_temporal.comparison.results import Results, positives
 from ecg_temporal.comparison.verdict import LOWER_IS_BETTER, amount
 from ecg_temporal.evaluation.summary import COMMON
@@ -121,7 +121,7 @@ def report_page(
 
 def _comparison(table: pd.DataFrame, findings: Findings, recipe: Recipe) -> str:
     cells = findings.intervals.set_index(["architecture", "metric"]).to_dict("index")
-    models = table[table["kind"] == "architecture"]
+    compared = table[(table["kind"] == "architecture") & (table["name"] != CANDIDATE)]
     rows, ensembles = "", ""
     for row in table.to_dict("records"):
         name = str(row["name"])
@@ -134,9 +134,9 @@ def _comparison(table: pd.DataFrame, findings: Findings, recipe: Recipe) -> str:
                 notes[metric] += "" if pd.isna(spread) else f"<small>seeds ± {spread:.4f}</small>"
         size = "" if pd.isna(row["parameters"]) else f"{row['parameters']:,}"
         last = f'<td data-value="{size.replace(",", "")}">{size}</td>'
-        rows += _row_of(row, models, {metric: metric for metric in METRICS}, notes, last)
+        rows += _row_of(row, compared, {metric: metric for metric in METRICS}, notes, last)
         if row["kind"] == "architecture":
-            ensembles += _row_of(row, models, {metric: f"ensemble_{metric}" for metric in METRICS}, {}, "")
+            ensembles += _row_of(row, compared, {metric: f"ensemble_{metric}" for metric in METRICS}, {}, "")
     heads, *verdicts = verdict_rows(findings.verdicts, findings.intervals)
     by_metric = "".join(
         f'<tr><th scope="row">{escape(first)}</th>{"".join(f"<td>{escape(cell)}</td>" for cell in rest)}'
@@ -146,7 +146,7 @@ def _comparison(table: pd.DataFrame, findings: Findings, recipe: Recipe) -> str:
     return (
         f"<p>Decision rule {escape(recipe.rule)}: {escape(_rule(recipe.rule))}. Mean over seeds, below it the 95% "
         "interval of a bootstrap over the test patients and the standard deviation over seeds. A click on a heading "
-        "sorts. In bold the best architecture, or several that are the same to four digits; "
+        "sorts. In bold the best of the compared architectures, or several that are the same to four digits; "
         f"{escape(recipe.candidate)}. <em>nothing</em> and <em>always …</em> are constant predictions.</p>"
         + _table("Test fold", ["architecture", *METRICS.values(), "parameters"], rows)
         + "<p>The same question by each metric in turn: the best architecture, and the least temporal modelling whose "
@@ -158,9 +158,9 @@ def _comparison(table: pd.DataFrame, findings: Findings, recipe: Recipe) -> str:
 
 
 def _row_of(
-    row: dict[Any, Any], models: pd.DataFrame, columns: dict[str, str], notes: dict[str, str], last: str
+    row: dict[Any, Any], compared: pd.DataFrame, columns: dict[str, str], notes: dict[str, str], last: str
 ) -> str:
-    """Return a row: the metrics of `columns`, the best of `models` in bold, with notes below them."""
+    """Return a row: the metrics of `columns`, what is as good as the best of `compared` in bold, with notes."""
     temporal = "" if pd.isna(row["temporal"]) else f"<small>{escape(row['temporal'])}</small>"
     text = f'<tr class="{row["kind"]}"><th scope="row">{escape(str(row["name"]))}{temporal}</th>'
     for metric, column in columns.items():
@@ -168,7 +168,7 @@ def _row_of(
         if pd.isna(value):
             text += "<td></td>"
             continue
-        best = models[column].min() if metric in LOWER_IS_BETTER else models[column].max()
+        best = compared[column].min() if metric in LOWER_IS_BETTER else compared[column].max()
         shown = f"{value:.4f}"
         if row["kind"] == "architecture" and shown == f"{best:.4f}":
             shown = f"<strong>{shown}</strong>"

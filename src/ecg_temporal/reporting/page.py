@@ -74,7 +74,7 @@ def comparison_page(
         f"Epochs: {recipe.train.epochs}; seeds: {seeds} ({spread}). Decision rule: {recipe.rule}, learned on the "
         "validation fold.",
         markdown(table),
-        f"In bold the best architecture, or several that are the same to four digits; {recipe.candidate}. "
+        f"In bold the best of the compared architectures, or several that are the same to four digits; {recipe.candidate}. "
         "*nothing* and *always …* are constant predictions. The second figure leaves out the classes with fewer "
         f"than {COMMON} positive test records, where a record more or less on top moves macro-AUPRC by hundredths."
         + (PAPER_NOTE if (table["kind"] == "paper").any() else ""),

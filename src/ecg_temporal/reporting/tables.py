@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from ecg_temporal.comparison.bootstrap import of_metric
+from ecg_temporal.comparison.recipe import CANDIDATE
 from ecg_temporal.comparison.results import Results, positives
 from ecg_temporal.comparison.verdict import LOWER_IS_BETTER, Verdict, amount
 from ecg_temporal.evaluation.summary import COMMON
@@ -204,9 +205,12 @@ def aligned(rows: list[list[str]], text_columns: int) -> str:
 def _cells(
     figures: pd.DataFrame, compete: Iterable[bool], columns: Iterable[str] = tuple(METRICS)
 ) -> list[list[str]]:
-    """Return the texts of `columns`, the best of the rows that `compete` in bold, with NAME_std beside it."""
+    """Return the texts of `columns`, with NAME_std beside it, in bold where a row that competes has the best.
+
+    The best is that of the compared architectures: the candidate can be as good, and is in bold then.
+    """
     competing = list(compete)
-    contest = figures[competing]
+    contest = figures[competing & (figures.index != CANDIDATE)]
     best = {name: contest[name].min() if name in LOWER_IS_BETTER else contest[name].max() for name in columns}
     best = {name: _number(value, None) for name, value in best.items()}  # what looks the same is the same
     rows = []
