@@ -291,9 +291,10 @@ def pareto(
                 axes.plot(spent[name], scores[name], color=color, marker=marker, linestyle="none")
             front = pareto_front(spent, scores[spent.index])
             axes.step(spent[front], scores[front], where="post", color="black", linewidth=0.9, linestyle="--")
-            for name in front:
+            for k, name in enumerate(front):  # neighbours above and below, where they can't meet
+                place = (3, 4 if k % 2 == 0 else -11)
                 axes.annotate(
-                    name, (spent[name], scores[name]), (3, 4), textcoords="offset points", fontsize=7
+                    name, (spent[name], scores[name]), place, textcoords="offset points", fontsize=7
                 )
             axes.set(xlabel=label)
             axes.margins(x=0.15, y=0.12)

@@ -196,7 +196,7 @@ def _cost(findings: Findings, score: pd.Series, compared: dict[str, Architecture
         front = pareto_front(spent, score[names])
         charts += f"<figure>{svg.scatter(marks, label, 'macro-AUPRC', front)}</figure>"
     return (
-        "<p>Nothing cheaper scores higher than what the dashed line joins. Point at a mark for its figures. Minutes of "
+        "<p>Nothing cheaper scores higher than what the dashed line joins. Point at a mark for its figures. Seconds of "
         "the training steps if all epochs were as fast as the fastest, where differences of a tenth mean nothing; the "
         "shortest of 100 latencies; memory of a forward and backward pass.</p>"
         f'{_legend(compared)}<div class="charts">{charts}</div>'
