@@ -6,11 +6,11 @@ from pathlib import Path
 
 from ecg_temporal import files
 from ecg_temporal.comparison.findings import find
-from ecg_temporal.comparison.recipe import CANDIDATE, Recipe
+from ecg_temporal.comparison.recipe import Recipe
 from ecg_temporal.comparison.results import read_csv, read_probes, read_results
 from ecg_temporal.comparison.settings import BootstrapSettings
 from ecg_temporal.comparison.trivial import trivial_lines
-from ecg_temporal.comparison.verdict import write_verdict
+from ecg_temporal.comparison.verdict import CANDIDATE, write_verdict
 from ecg_temporal.evaluation.decisions import read_rules
 from ecg_temporal.evaluation.predictions import SPLITS, read_predictions
 from ecg_temporal.evaluation.settings import DecisionSettings

@@ -17,9 +17,9 @@ from ecg_temporal.comparison.bootstrap import (
     order_effect,
     resample,
 )
-from ecg_temporal.comparison.recipe import CANDIDATE, Recipe
+from ecg_temporal.comparison.recipe import Recipe
 from ecg_temporal.comparison.results import Probes, Results
-from ecg_temporal.comparison.verdict import Verdict, amount, best, verdict
+from ecg_temporal.comparison.verdict import CANDIDATE, Verdict, amount, best, verdict
 from ecg_temporal.evaluation.calibration import reliability_curve, sigmoid
 from ecg_temporal.evaluation.decisions import DecisionRule
 from ecg_temporal.evaluation.metrics import average_precision, nanmean

@@ -3,11 +3,10 @@
 from dataclasses import dataclass
 
 from ecg_temporal.comparison.settings import BootstrapSettings
+from ecg_temporal.comparison.verdict import CANDIDATE
 from ecg_temporal.models.settings import ArchitectureSettings
 from ecg_temporal.probing.settings import ProbeSettings
 from ecg_temporal.training.settings import TrainSettings
-
-CANDIDATE = "model"
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,8 @@ import pandas as pd
 from ecg_temporal import files
 from ecg_temporal.models.settings import ArchitectureSettings
 
+CANDIDATE = "model"
+"""The key in params.yaml of the architecture that is set beside the compared ones, and is none of them."""
 LOWER_IS_BETTER = ("hamming_loss", "calibration_error", "brier_score", "rank")
 
 

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from ecg_temporal.comparison.bootstrap import of_metric
 from ecg_temporal.comparison.findings import VERDICT_METRIC, Findings
-from ecg_temporal.comparison.recipe import CANDIDATE, Recipe
+from ecg_temporal.comparison.recipe import Recipe
 from ecg_temporal.comparison.results import Results, positives
-from ecg_temporal.comparison.verdict import LOWER_IS_BETTER, amount
+from ecg_temporal.comparison.verdict import CANDIDATE, LOWER_IS_BETTER, amount
 from ecg_temporal.evaluation.summary import COMMON
 from ecg_temporal.models.settings import ArchitectureSettings
 from ecg_temporal.ptbxl.names import full_names

@@ -3,10 +3,10 @@
 import pandas as pd
 
 from ecg_temporal.comparison.findings import VERDICT_METRIC, Findings
-from ecg_temporal.comparison.recipe import CANDIDATE, Recipe
+from ecg_temporal.comparison.recipe import Recipe
 from ecg_temporal.comparison.results import Results, positives
 from ecg_temporal.comparison.settings import SIGNIFICANCE, BootstrapSettings
-from ecg_temporal.comparison.verdict import LOWER_IS_BETTER
+from ecg_temporal.comparison.verdict import CANDIDATE, LOWER_IS_BETTER
 from ecg_temporal.evaluation.cross_validation import PARTS
 from ecg_temporal.evaluation.summary import COMMON, THRESHOLDED
 from ecg_temporal.reporting.style import RULE_TEXTS, trained_on

@@ -7,9 +7,8 @@ from typing import Any
 import pandas as pd
 
 from ecg_temporal.comparison.bootstrap import of_metric
-from ecg_temporal.comparison.recipe import CANDIDATE
 from ecg_temporal.comparison.results import Results, positives
-from ecg_temporal.comparison.verdict import LOWER_IS_BETTER, Verdict, amount
+from ecg_temporal.comparison.verdict import CANDIDATE, LOWER_IS_BETTER, Verdict, amount
 from ecg_temporal.evaluation.summary import COMMON
 from ecg_temporal.models.settings import ArchitectureSettings
 from ecg_temporal.reporting.style import describe, leaning
