@@ -117,9 +117,8 @@ def _fixed(fresh: Fresh, split: Split, settings: TrainSettings, hardware: Hardwa
         nn.utils.clip_grad_norm_(model.parameters(), settings.gradient_clip)
         return loss.detach()
 
-    launch: Step = backward
-    if hardware.device.type == "cuda":
-        launch = Captured(backward, model, signals, labels)
+    on_gpu = hardware.device.type == "cuda"
+    launch: Step = Captured(backward, model, signals, labels) if on_gpu else backward
 
     def steps() -> None:
         for _ in range(batches.steps):

@@ -311,7 +311,8 @@ def test_the_verdict_reads_as_a_sentence():
     enough = Verdict("macro_auprc", "cnn_bilstm", "cnn", -0.02, -0.05, 0.01)
     text = sentence(enough, values, ARCHITECTURES)
     assert text.startswith(
-        "**No recurrent layer is needed**: cnn has a macro-AUPRC of 0.5000, the best, cnn_bilstm"
+        "**No recurrent layer is needed**: the best macro-AUPRC, 0.5200, is that of cnn_bilstm "
+        "(BiLSTM(128)), and cnn has 0.5000; "
     )
     assert "-0.0200 [-0.0500, +0.0100]" in text
     best = Verdict("macro_auprc", "cnn", "cnn", 0, 0, 0)
@@ -326,13 +327,13 @@ def test_the_verdict_reads_as_a_sentence():
     wide = {**ARCHITECTURES, "wide": ArchitectureSettings(rnn="none", widen=2, learning_rate=0.1)}
     smaller = Verdict("macro_auprc", "wide", "cnn", -0.01, -0.05, 0.01)
     text = sentence(smaller, pd.Series({"cnn": 0.5, "wide": 0.51}), wide)
-    assert text.startswith("**No recurrent layer is needed**: cnn has") and "the best, wide" in text
+    assert text.startswith("**No recurrent layer is needed**: the best") and "is that of wide (" in text
     recurrent = {"architecture": "cnn_bilstm", "difference": 0.003, "low": -0.02, "high": 0.04}
     text = sentence(smaller, pd.Series({"cnn": 0.5, "wide": 0.51}), wide, recurrent)
     assert text.endswith("with recurrence, cnn_bilstm, differs from cnn by +0.0030 [-0.0200, +0.0400].")
     small = Verdict("macro_auprc", "cnn_bilstm", "cnn", -0.02, None, None)
     text = sentence(small, values, ARCHITECTURES)
-    assert text.startswith("**The test fold is too small to say**: cnn has") and text.endswith("is -0.0200.")
+    assert text.startswith("**The test fold is too small to say**: the best") and text.endswith("is -0.0200.")
     same = Verdict("macro_auprc", "cnn_bilstm", "cnn_bilstm", 0, None, None)
     assert "measurably" not in sentence(same, values, ARCHITECTURES)
 
@@ -340,7 +341,7 @@ def test_the_verdict_reads_as_a_sentence():
 def test_the_candidate_is_said_to_be_what_it_equals():
     assert RECIPE.candidate == "model is the candidate of params.yaml"
     same = {**ARCHITECTURES, "model": ARCHITECTURES["cnn_bilstm"]}
-    assert replace(RECIPE, architectures=same).candidate.endswith("here the same as cnn_bilstm")
+    assert replace(RECIPE, architectures=same).candidate.endswith("here with the architecture of cnn_bilstm")
 
 
 def test_a_rare_class_neither_gains_nor_loses():
@@ -369,6 +370,8 @@ def test_what_looks_the_same_is_best_together():
         pd.DataFrame({"micro_f1": {"a": 0.5, "b": 0.4, "model": 0.6}}), "", {"micro_f1": "F1"}
     )
     assert re.findall(r"\*\*(\S+)\*\*", found) == ["0.5000"]  # the candidate is not among the compared
+    found = figure_table(pd.DataFrame({"micro_f1": {"a": 0.5, "model": 0.5}}), "", {"micro_f1": "F1"})
+    assert found.count("**") == 2
     low = {name: [0.1, 0.2] for name in ("hamming_loss", "brier_score", "calibration_error")}
     found = figure_table(pd.DataFrame(low, ["a", "b"]), "", {name: name for name in low})
     a, b = found.splitlines()[2:]

@@ -20,22 +20,32 @@ FP32 = Hardware(CPU, "fp32")
 TRUNK = TrunkSettings(channels=[8, 8], kernel_size=3, stem_kernel_size=5, dropout=0.3, block_dropout=0.1)
 
 
-def spec(split, rnn="gru"):
+def spec(split, rnn="gru", trunk=TRUNK):
     architecture = ArchitectureSettings(rnn=rnn, hidden=8, learning_rate=0.01)
     about = split.description
-    return ModelSpec(about.classes, about.leads, about.sampling_rate_hz, 500, TRUNK, architecture)
+    return ModelSpec(about.classes, about.leads, about.sampling_rate_hz, 500, trunk, architecture)
 
 
-def learner(split):
-    model = spec(split).build(len(split.description.statements))
+def learner(split, **changes):
+    model = spec(split, **changes).build(len(split.description.statements))
     model.scale.fill_(300.0)
     return model
 
 
-def fit(splits, seed=0, resume=None, on_epoch=lambda row, state: None, settings=TRAINING):
+def fit(
+    splits,
+    seed=0,
+    resume=None,
+    on_epoch=lambda row, state: None,
+    settings=TRAINING,
+    hardware=FP32,
+    **changes,
+):
+    """Train a small model; `changes` are those of `spec`."""
     torch.manual_seed(seed)
-    model = learner(splits["train"])
-    return train(model, splits["train"], splits["validation"], settings, 0.01, seed, FP32, on_epoch, resume)
+    model = learner(splits["train"], **changes).to(hardware.device)
+    folds = splits["train"], splits["validation"]
+    return train(model, *folds, settings, 0.01, seed, hardware, on_epoch, resume)
 
 
 def read(batches, seed, epoch, samples):

@@ -29,8 +29,8 @@ class Recipe:
 
     @property
     def candidate(self) -> str:
-        """In words what the candidate is, and which of the compared it equals."""
+        """In words what the candidate is, and whose architecture it has."""
         same = [name for name, each in self.compared.items() if each == self.architectures[CANDIDATE]]
         return f"{CANDIDATE} is the candidate of params.yaml" + (
-            f", here the same as {same[0]}" if same else ""
+            f", here with the architecture of {same[0]}" if same else ""
         )

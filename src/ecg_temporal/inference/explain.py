@@ -6,6 +6,8 @@ before the recurrent layers, so that the logit rests on a bag of frames: the dif
 recurrent layers take from order.
 """
 
+from functools import partial
+
 import numpy as np
 import torch
 from captum.attr import Occlusion
@@ -14,7 +16,7 @@ from torch import Tensor
 
 from ecg_temporal.inference.predictor import Predictor
 from ecg_temporal.models.classifier import ECGClassifier
-from ecg_temporal.training.batches import pieces
+from ecg_temporal.training.batches import mean_over_pieces
 
 WINDOW_SECONDS = 0.2
 ORDERS = 4
@@ -56,8 +58,8 @@ def occlusion(
 
     @torch.inference_mode()
     def logit(batch: Tensor) -> Tensor:
-        parts = [logits(model, piece) for model in predictor.models for piece in pieces(batch, spec.samples)]
-        return torch.stack(parts).mean(dim=0)[:, column]
+        of_models = [mean_over_pieces(partial(logits, m), batch, spec.samples) for m in predictor.models]
+        return torch.stack(of_models).mean(dim=0)[:, column]
 
     found = Occlusion(logit).attribute(
         x,

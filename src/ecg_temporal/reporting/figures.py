@@ -291,7 +291,7 @@ def pareto(
                 axes.plot(spent[name], scores[name], color=color, marker=marker, linestyle="none")
             front = pareto_front(spent, scores[spent.index])
             axes.step(spent[front], scores[front], where="post", color="black", linewidth=0.9, linestyle="--")
-            for k, name in enumerate(front):  # neighbours above and below, where they can't meet
+            for k, name in enumerate(front):  # above and below in turn: neighbours are often close
                 place = (3, 4 if k % 2 == 0 else -11)
                 axes.annotate(
                     name, (spent[name], scores[name]), place, textcoords="offset points", fontsize=7

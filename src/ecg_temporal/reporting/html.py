@@ -160,7 +160,7 @@ def _comparison(table: pd.DataFrame, findings: Findings, recipe: Recipe) -> str:
 def _row_of(
     row: dict[Any, Any], compared: pd.DataFrame, columns: dict[str, str], notes: dict[str, str], last: str
 ) -> str:
-    """Return a row: the metrics of `columns`, what is as good as the best of `compared` in bold, with notes."""
+    """Return a row: the metrics of `columns`, the best of `compared` in bold, with notes below them."""
     temporal = "" if pd.isna(row["temporal"]) else f"<small>{escape(row['temporal'])}</small>"
     text = f'<tr class="{row["kind"]}"><th scope="row">{escape(str(row["name"]))}{temporal}</th>'
     for metric, column in columns.items():
@@ -170,7 +170,7 @@ def _row_of(
             continue
         best = compared[column].min() if metric in LOWER_IS_BETTER else compared[column].max()
         shown = f"{value:.4f}"
-        if row["kind"] == "architecture" and shown == f"{best:.4f}":
+        if row["name"] in set(compared["name"]) and shown == f"{best:.4f}":
             shown = f"<strong>{shown}</strong>"
         text += f'<td data-value="{value}">{shown}{notes.get(metric, "")}</td>'
     return f"{text}{last}</tr>"
@@ -197,7 +197,7 @@ def _cost(findings: Findings, score: pd.Series, compared: dict[str, Architecture
         charts += f"<figure>{svg.scatter(marks, label, 'macro-AUPRC', front)}</figure>"
     return (
         "<p>Nothing cheaper scores higher than what the dashed line joins. Point at a mark for its figures. Seconds of "
-        "the training steps if all epochs were as fast as the fastest, where differences of a tenth mean nothing; the "
+        "the training steps if all epochs were as fast as the fastest, which what else ran on the machine slows; the "
         "shortest of 100 latencies; memory of a forward and backward pass.</p>"
         f'{_legend(compared)}<div class="charts">{charts}</div>'
     )

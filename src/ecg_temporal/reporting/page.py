@@ -270,7 +270,7 @@ def _cost(findings: Findings, models: pd.DataFrame) -> str:
         [
             "## What it costs",
             f"Trained on {trained_on(cost['training_hardware'])}: seconds of the training steps, validation left "
-            "out, if all epochs were as fast as the fastest of any seed; differences of a tenth mean nothing. On "
+            "out, if all epochs were as fast as the fastest of any seed, which what else ran on the machine slows. On "
             f"{'; '.join(measured)}, in fp32: the shortest of 100 latencies of one record of ten seconds, in pieces, "
             "and the memory of a forward and backward pass of one batch, without the optimizer's state.",
             aligned(rows, text_columns=1),

@@ -41,7 +41,7 @@ RULE_TEXTS = {
 
 
 def trained_on(hardware: pd.Series) -> str:
-    """Say on what hardware the architectures were trained (lists of str), and which not on what most were."""
+    """Name the hardware that most architectures were trained on (lists of str), then the exceptions."""
     names: dict[str, list[str]] = {}
     for name, each in hardware.items():
         names.setdefault(" and ".join(each), []).append(str(name))

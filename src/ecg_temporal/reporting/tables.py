@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from ecg_temporal.comparison.bootstrap import of_metric
@@ -165,18 +166,18 @@ def sentence(
         what = "No recurrent layer is compared"
     else:
         what = "No recurrent layer is needed" if layers == 0 else f"{describe(least)} is enough"
+    said = f"**{what}**: the best {metric}, {values[verdict.best]:.4f}, is that of {winner}"
     if verdict.least == verdict.best:
         less = verdict.low is not None and any(
             amount(each) < amount(least) for each in architectures.values()
         )
-        worse = ", and all with less temporal modelling are measurably worse" if less else ""
-        said = f"**{what}**: the best {metric}, {values[verdict.best]:.4f}, is that of {winner}{worse}."
+        said += ", and all with less temporal modelling are measurably worse." if less else "."
     else:
         apart = difference(asdict(verdict), bold=False)
         spans = f"the 95% interval of the difference, {apart}, spans 0"
-        said = (
-            f"**{what}**: {verdict.least} has a {metric} of {values[verdict.least]:.4f}, the best, {winner}, "
-            f"{values[verdict.best]:.4f}; {f'the difference is {apart}' if verdict.low is None else spans}."
+        said += (
+            f", and {verdict.least} has {values[verdict.least]:.4f}; "
+            f"{f'the difference is {apart}' if verdict.low is None else spans}."
         )
     if recurrence is not None:
         said += (
@@ -204,12 +205,12 @@ def aligned(rows: list[list[str]], text_columns: int) -> str:
 def _cells(
     figures: pd.DataFrame, compete: Iterable[bool], columns: Iterable[str] = tuple(METRICS)
 ) -> list[list[str]]:
-    """Return the texts of `columns`, with NAME_std beside it, in bold where a row that competes has the best.
+    """Return the texts of `columns`, the best of the rows that `compete` in bold, with NAME_std beside it.
 
-    The best is that of the compared architectures: the candidate can be as good, and is in bold then.
+    The candidate never competes.
     """
-    competing = list(compete)
-    contest = figures[competing & (figures.index != CANDIDATE)]
+    competing = np.array(list(compete)) & (figures.index != CANDIDATE)
+    contest = figures[competing]
     best = {name: contest[name].min() if name in LOWER_IS_BETTER else contest[name].max() for name in columns}
     best = {name: _number(value, None) for name, value in best.items()}  # what looks the same is the same
     rows = []
