@@ -21,8 +21,12 @@ ROOT = Path(__file__).resolve().parents[1]
 UNTIL_THE_FIRST_STEP = """
 import os, runpy, sys
 sys.path.insert(0, "src")
-import torch
-torch.optim.AdamW.step = lambda *_: os._exit(0)  # a graph has been captured and a batch been through it
+from ecg_temporal.training.batches import Batches
+read = Batches.read
+def stop(*arguments):
+    read(*arguments)
+    os._exit(0)  # on a GPU before a graph is captured
+Batches.read = stop
 sys.argv = ["stages/train.py", "cnn", "0"]
 runpy.run_path("stages/train.py", run_name="__main__")
 """
