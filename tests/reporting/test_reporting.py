@@ -35,7 +35,7 @@ from ecg_temporal.models.settings import ArchitectureSettings
 from ecg_temporal.probing.settings import ProbeSettings
 from ecg_temporal.reporting import figures, svg
 from ecg_temporal.reporting.examples import choose_examples, predicted_of_each
-from ecg_temporal.reporting.html import Shown, line_class, report_page
+from ecg_temporal.reporting.html import Shown, _row_of, line_class, report_page
 from ecg_temporal.reporting.page import CALIBRATION, RULE_METRICS, _after_holm, comparison_page
 from ecg_temporal.reporting.style import RULE_TEXTS, describe, leaning, order_shown, trained_on
 from ecg_temporal.reporting.tables import (
@@ -376,6 +376,13 @@ def test_what_looks_the_same_is_best_together():
     found = figure_table(pd.DataFrame(low, ["a", "b"]), "", {name: name for name in low})
     a, b = found.splitlines()[2:]
     assert a.count("**0.1000**") == 3 and "**" not in b  # what is better low is bold where it is low
+
+
+def test_on_the_page_too_the_candidate_is_never_bold():
+    compared = pd.DataFrame({"name": ["a"], "micro_f1": [0.5]})
+    for name, value, bold in (("a", 0.5, True), ("model", 0.5, False), ("model", 0.6, False)):
+        row = {"name": name, "kind": "architecture", "temporal": "GRU", "micro_f1": value}
+        assert ("<strong>" in _row_of(row, compared, {"micro_f1": "micro_f1"}, {}, "")) == bold
 
 
 def test_lines_of_one_colour_differ_in_their_dashes():
