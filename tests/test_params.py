@@ -1,7 +1,6 @@
 import copy
 import subprocess
 import sys
-import time
 
 import pytest
 import yaml
@@ -94,15 +93,12 @@ def test_the_stage_refuses_in_a_moment(tmp_path):
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(changed("model/rnn", "grru")))
     command = [sys.executable, "-X", "importtime", ROOT / "stages" / "check_params.py"]
     environment = {"PYTHONPATH": str(ROOT / "src")}
-    start = time.perf_counter()
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
-    seconds = time.perf_counter() - start
     assert done.returncode == 1
     assert "model.rnn = 'grru': must be none, one of lstm, gru, bilstm, bigru" in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "data").exists()
     assert "| torch" not in done.stderr.replace("  ", "")  # it takes longer to import than all the rest
-    assert seconds < 2
 
 
 @pytest.mark.parametrize("params", [{}, {"dataset": None}, {"dataset": "Own"}])

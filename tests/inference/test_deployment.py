@@ -6,6 +6,7 @@ import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
+from shutil import copytree
 
 import mlflow
 import numpy as np
@@ -16,6 +17,7 @@ import torch
 
 from ecg_temporal import cli
 from ecg_temporal.comparison.verdict import Verdict, write_verdict
+from ecg_temporal.inference import registry, serving
 from ecg_temporal.inference.predictor import load_predictor
 from ecg_temporal.inference.registry import register
 from ecg_temporal.training.hardware import Hardware
@@ -64,7 +66,7 @@ def test_the_onnx_file_equals_pytorch_for_any_batch_and_length(trained, rng):
 
 
 @pytest.mark.pipeline
-def test_a_registered_model_is_served_on_loopback_and_refuses_a_wrong_shape(store, splits):
+def test_a_registered_model_is_served_on_loopback_and_refuses_a_wrong_shape(store, splits, monkeypatch):
     uri = register("cnn_gru", "platt+likeliest", "winner", "synthetic")
     assert uri == "models:/ecg-temporal@winner"
     assert register("cnn_gru", "platt+likeliest", "winner", "synthetic") == uri  # and nothing new
@@ -78,6 +80,12 @@ def test_a_registered_model_is_served_on_loopback_and_refuses_a_wrong_shape(stor
     assert register("cnn_gru", "platt+likeliest", "winner", "synthetic") == uri
     assert register("cnn_gru", "platt+likeliest", "best", "synthetic") == "models:/ecg-temporal@best"
     assert len(mlflow.search_model_versions()) == 2
+    changed = Path(copytree(registry.PACKAGE, store / "ecg_temporal"))
+    (changed / "inference" / "serving.py").write_text(Path(serving.__file__).read_text() + "\n# mended\n")
+    with monkeypatch.context() as patch:
+        patch.setattr(registry, "PACKAGE", changed)
+        register("cnn_gru", "platt+likeliest", "mended", "synthetic")
+    assert len(mlflow.search_model_versions()) == 3
     aliased = [
         mlflow.MlflowClient().get_model_version_by_alias("ecg-temporal", a) for a in ("winner", "best")
     ]

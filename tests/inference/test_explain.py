@@ -1,3 +1,5 @@
+from itertools import cycle
+
 import numpy as np
 import pytest
 import torch
@@ -65,6 +67,41 @@ def test_a_cause_in_one_place_is_found_there_and_nowhere_else(splits):
     far = np.ones(found.shape, bool)
     far[LEADS.index("V2"), 180:270] = False
     assert (found[far] == 0).all()
+
+
+def test_a_window_has_what_the_ensembles_logit_loses_with_it(trained, splits):
+    both = load_predictor("cnn_gru", "half", FP32)
+    signals = splits["test"].signals[0]
+    found = occlusion(both, signals, "AMI")
+    hidden = signals.copy()
+    hidden[1, :20] = round(np.sort(signals[1])[499])  # torch's median: the lower of the middle two
+    column = splits["test"].description.classes.index("AMI")
+    whole, without = both.logits([signals, hidden])[:, column]
+    # The first half of a window lies in the first window alone.
+    np.testing.assert_allclose(found[1, :10], whole - without, rtol=1e-4, atol=1e-6)
+    assert len(both.models) == 2 and abs(whole - without) > 1e-4
+
+
+def test_without_order_it_is_the_mean_over_all_orders(trained, splits, monkeypatch):
+    signals = splits["test"].signals[0][:, :500]
+    one = load_predictor("cnn_gru", "half", FP32)
+
+    def found(*orders):
+        given = cycle(orders)
+        monkeypatch.setattr(torch, "randperm", lambda frames, generator: next(given)(torch.arange(frames)))
+        return occlusion(one, signals, "AMI", order=False)
+
+    def forwards(frames):
+        return frames
+
+    def backwards(frames):
+        return frames.flip(0)
+
+    in_order, reversed_ = found(forwards), found(backwards)
+    np.testing.assert_allclose(in_order, occlusion(one, signals, "AMI"), atol=1e-6)
+    mixed = found(forwards, backwards, backwards, backwards)
+    np.testing.assert_allclose(mixed, (in_order + 3 * reversed_) / 4, atol=1e-6)
+    assert np.abs(mixed - in_order).max() > 1e-5
 
 
 def test_without_recurrence_nothing_rests_on_order(trained, splits):

@@ -53,6 +53,69 @@ def test_the_trunk_gives_a_frame_per_stride(samples):
     assert abs(frames.shape[2] - samples / 8) <= 1
 
 
+def by_hand(model, signals, cells, hidden):
+    """The logits of `model` in evaluation, from its weights by one-dimensional functions of PyTorch."""
+    weights = model.state_dict()
+
+    def convolved(x, name, stride=1):
+        kernel = weights[f"{name}.0.weight"].squeeze(2)
+        x = F.conv1d(x, kernel, stride=stride, padding=kernel.shape[2] // 2)
+        statistics = [
+            weights[f"{name}.1.{each}"] for each in ("running_mean", "running_var", "weight", "bias")
+        ]
+        return F.batch_norm(x, *statistics)
+
+    x = (signals - weights["mean"]) / weights["scale"]
+    x = F.max_pool1d(F.relu(convolved(x, "trunk.stem", 2)), 2)
+    for k in range(len(TRUNK.channels)):
+        name, stride = f"trunk.blocks.{k}", 1 if k == 0 else 2
+        within = convolved(F.relu(convolved(x, f"{name}.first", stride)), f"{name}.second")
+        same = f"{name}.shortcut.0.weight" not in weights
+        x = F.relu(within + (x if same else convolved(x, f"{name}.shortcut", stride)))
+    x = x.transpose(1, 2)
+    for k, cell in enumerate(cells):
+        x = F.layer_norm(
+            x, x.shape[2:], weights[f"temporal.norms.{k}.weight"], weights[f"temporal.norms.{k}.bias"]
+        )
+        kind = torch.nn.LSTM if cell.endswith("lstm") else torch.nn.GRU
+        layer = kind(x.shape[2], hidden, batch_first=True, bidirectional=cell.startswith("bi"))
+        prefix = f"temporal.layers.{k}."
+        layer.load_state_dict({n.removeprefix(prefix): w for n, w in weights.items() if n.startswith(prefix)})
+        x = layer(x)[0]
+    x = torch.cat([x.mean(dim=1), x.max(dim=1).values], dim=1)
+    return F.linear(x, weights["linear.weight"], weights["linear.bias"])
+
+
+@pytest.mark.parametrize(
+    ("rnn", "layers", "cells"),
+    [
+        ("none", 1, []),
+        ("bilstm", 1, ["bilstm"]),
+        ("gru", 2, ["gru", "gru"]),
+        ("bilstm+gru", 1, ["bilstm", "gru"]),
+    ],
+)
+def test_the_logits_are_those_of_the_same_layers_put_together_by_hand(rnn, layers, cells):
+    torch.manual_seed(0)
+    model = ECGClassifier(12, 23, TRUNK, architecture(rnn, layers=layers))
+    model.set_scaling([float(k) for k in range(12)], [100.0 + k for k in range(12)])
+    signals = 200 * torch.randn(8, 12, 300)
+    assert len({model.train()(signals).sum().item() for _ in range(3)}) == 3  # dropout, and other statistics
+    model.eval()
+    torch.testing.assert_close(model(signals), by_hand(model, signals, cells, 6))
+
+
+def test_in_training_the_features_of_a_record_are_dropped_before_the_classifier():
+    torch.manual_seed(0)
+    model = ECGClassifier(12, 23, TRUNK.model_copy(update={"dropout": 0.5}), architecture("none"))
+    seen = []
+    model.linear.register_forward_pre_hook(lambda _, x: seen.append(x[0]))
+    frames = 1 + torch.rand(64, 16, 20)
+    model.train().classify(frames)
+    model.eval().classify(frames)
+    assert 0.4 < (seen[0] == 0).float().mean() < 0.6 and not (seen[1] == 0).any()
+
+
 @pytest.mark.parametrize("rnn", ["none", *CELLS, "bilstm+gru"])
 @pytest.mark.parametrize("layers", [1, 3])
 def test_logits_and_gradients_of_every_architecture(rnn, layers):

@@ -119,6 +119,15 @@ def test_the_hundred_hertz_files_arrive_once(server, tmp_path):
     assert [name for name, _ in server.requests] == ["SHA256SUMS.txt"]
 
 
+def test_what_is_there_and_wrong_is_fetched_anew(server, tmp_path):
+    download.download(tmp_path, (server.url,))
+    (tmp_path / "ptbxl_database.csv").write_text("ecg_id\n2\n")
+    server.requests.clear()
+    download.download(tmp_path, (server.url,))
+    assert fetched(tmp_path) == WANTED
+    assert [name for name, _ in server.requests] == ["SHA256SUMS.txt", "ptbxl_database.csv"]
+
+
 @pytest.mark.parametrize("fault", ["truncate", "wrong", 429, 500, 503])
 def test_a_passing_fault_is_survived(server, tmp_path, fault):
     server.faults["records100/00000/00001_lr.dat"] = [fault, fault]

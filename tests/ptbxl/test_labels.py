@@ -62,35 +62,46 @@ def test_the_counts_of_the_real_ptbxl(full_tables):
     assert int((~labels.any(axis=1)).sum()) == 411
 
 
-def test_the_statements_of_the_real_ptbxl_equal_those_that_pandas_finds(full_tables):
+@pytest.mark.parametrize(("min_likelihood", "targets"), [(0, 47), (50, None), (100, None)])
+def test_the_statements_of_the_real_ptbxl_equal_those_that_pandas_finds(full_tables, min_likelihood, targets):
     packed = full_tables / "ptbxl_database.csv.xz"
     path = packed if packed.exists() else full_tables / raw.TABLE
     records = pd.read_csv(path, index_col=0, low_memory=False)
     statements = raw.read_statements(full_tables / raw.STATEMENTS)
-    labels, _ = label_matrix(records, statements, 0)
-    matrix, names = statement_matrix(records, statements, labels, split_rows(records)["train"])
-    found = records["scp_codes"].str.findall(r"'(\w+|\w+/\w+)':").explode()
-    theirs = pd.crosstab(found.index, found).reindex(records.index, fill_value=0).clip(upper=1)
-    common = theirs.columns[theirs[records["strat_fold"] <= 8].sum() >= 20]
-    left_out = set(common) - set(names)
+    labels, _ = label_matrix(records, statements, min_likelihood)
+    rows = split_rows(records)["train"]
+    matrix, names = statement_matrix(records, statements, min_likelihood, labels, rows)
+    found = records["scp_codes"].str.extractall(r"'(?P<code>[\w/]+)': (?P<likelihood>[\d.]+)")
+    found = found.droplevel("match").astype({"likelihood": float})
+    diagnostic = statements.index[statements["diagnostic"] == 1]
+    found = found[~found["code"].isin(diagnostic) | (found["likelihood"] >= min_likelihood)]
+    theirs = pd.crosstab(found.index, found["code"]).reindex(records.index, fill_value=0).clip(upper=1)
     np.testing.assert_array_equal(matrix, theirs[names])
-    assert set(names) <= set(common)
-    of_subclass = statements.groupby("diagnostic_subclass").size()
-    alone = {name for name in common if of_subclass.get(statements.loc[name, "diagnostic_subclass"]) == 1}
-    assert left_out == alone and "NORM" in alone  # the only statement of a subclass says what that says
+    theirs = theirs[records["strat_fold"] <= 8]
+    common = theirs.columns[theirs.sum() >= 20]
+    subclass = statements.loc[diagnostic, "diagnostic_subclass"]
+    left_out = set(common) - set(names)
+    # A subclass's only statement, or the only one that its training records have, says what that says.
+    of_subclass = theirs.T.groupby(subclass).any().T
+    same = {name for name, of in subclass.items() if theirs[name].astype(bool).equals(of_subclass[of])}
+    assert left_out == same & set(common) and "NORM" in left_out
+    assert targets in (None, len(names))
 
 
 def test_statements_are_those_of_the_training_records_that_tell_more():
     codes = ["{'ASMI': 100.0}"] * 20 + ["{'ALMI': 0}"] * 20 + ["{'NORM': 80.0, 'SR': 0}"] * 25 + ["{}"]
     rare = table([*codes, "{'ALMI': 50}"])
     labels, _ = label_matrix(rare, STATEMENTS, 0)
-    matrix, names = statement_matrix(rare, STATEMENTS, labels, np.arange(66))
+    matrix, names = statement_matrix(rare, STATEMENTS, 0, labels, np.arange(66))
     assert names == ["ALMI", "ASMI"]  # NORM and SR are in the same training records: what NORM says
     assert matrix.sum(axis=0).tolist() == [21, 20]
-    matrix, names = statement_matrix(rare, STATEMENTS, labels, np.arange(1, 66))
+    matrix, names = statement_matrix(rare, STATEMENTS, 0, labels, np.arange(1, 66))
     assert names == ["ALMI"]  # of ASMI, 19 are left
+    labels, _ = label_matrix(rare, STATEMENTS, 90)
+    matrix, names = statement_matrix(rare, STATEMENTS, 90, labels, np.arange(66))
+    assert names == ["SR"]  # ALMI has no record at 90, which leaves ASMI what AMI says; NORM has none
     with pytest.raises(LabelError, match="record 1: 'XXX' is not in"):
-        statement_matrix(table(["{'XXX': 100.0}"]), STATEMENTS, labels, np.arange(1))
+        statement_matrix(table(["{'XXX': 100.0}"]), STATEMENTS, 0, labels, np.arange(1))
 
 
 def test_statements_become_sorted_subclasses():

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from sklearn.metrics import log_loss
 
 from conftest import TRAINING
 from ecg_temporal.models.settings import ArchitectureSettings, TrunkSettings
@@ -18,6 +19,7 @@ from ecg_temporal.training.loop import predict_logits, train
 CPU = torch.device("cpu")
 FP32 = Hardware(CPU, "fp32")
 TRUNK = TrunkSettings(channels=[8, 8], kernel_size=3, stem_kernel_size=5, dropout=0.3, block_dropout=0.1)
+WITHOUT_DROPOUT = TRUNK.model_copy(update={"dropout": 0.0, "block_dropout": 0.0})
 
 
 def spec(split, rnn="gru", trunk=TRUNK):
@@ -48,6 +50,35 @@ def fit(
     return train(model, *folds, settings, 0.01, seed, hardware, on_epoch, resume)
 
 
+def textbook(splits, settings):
+    """Train one epoch as PyTorch's documentation would; return the weights of the classes and the loss."""
+    split = splits["train"]
+    model = learner(split, trunk=WITHOUT_DROPOUT)
+    classes = len(split.description.classes)
+    batches = Batches(split, settings.batch_size, FP32)
+    share = np.concatenate([split.labels, split.statements], axis=1).mean(axis=0)
+    weight = torch.from_numpy(np.maximum(share, 1 / len(split)) ** -settings.pos_weight_power).float()
+    loss_of = torch.nn.BCEWithLogitsLoss(pos_weight=weight, reduction="none")
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.01, weight_decay=settings.weight_decay)
+    steps = len(split) // settings.batch_size
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.01, total_steps=steps + 1)
+    losses = []
+    for signals, targets in read(batches, 0, 1, 500):
+        optimizer.zero_grad()
+        logits = model.train()(signals)
+        loss = loss_of(logits + weight.log(), targets)
+        loss = loss[:, :classes].mean() + settings.statement_weight * loss[:, classes:].mean()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), settings.gradient_clip)
+        optimizer.step()
+        schedule.step()
+        said, wanted = logits[:, :classes].detach().sigmoid(), targets[:, :classes]
+        losses.append(log_loss(wanted.numpy().ravel(), said.numpy().ravel()))
+    weights = model.state_dict()
+    linear = {name: weights[name][:classes] for name in ("linear.weight", "linear.bias")}
+    return {**weights, **linear}, np.mean(losses)
+
+
 def read(batches, seed, epoch, samples):
     return [batches.read(*where, samples) for where in batches.shuffled(seed, epoch, samples)]
 
@@ -69,6 +100,18 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(splits):
     assert figures(history) == figures(history_again)
     other, _ = fit(splits, seed=1)
     assert not torch.equal(weights["linear.weight"], other["linear.weight"])
+
+
+@pytest.mark.parametrize("clip", [1.0, 0.05])
+def test_an_epoch_trains_as_a_textbook_loop_does(splits, clip):
+    # Rounding grows from step to step: after a second epoch it would hide what is wrong.
+    change = {"epochs": 1, "statement_weight": 2.0, "gradient_clip": clip, "weight_decay": 0.1}
+    settings = TRAINING.model_copy(update=change)
+    weights, (row,) = fit(splits, settings=settings, trunk=WITHOUT_DROPOUT)
+    torch.manual_seed(0)
+    expected, loss = textbook(splits, settings)
+    torch.testing.assert_close(weights, expected, rtol=0, atol=1e-4)
+    assert row["train_loss"] == pytest.approx(loss, rel=1e-5)
 
 
 def test_a_run_that_goes_on_from_its_checkpoint_ends_bit_for_bit_the_same(splits, tmp_path):

@@ -27,7 +27,7 @@ def register(
 ) -> str:
     """Log the ensemble of `architecture` as a servable model, register it, and return its URI by alias.
 
-    Where this architecture and rule are registered with these weights, nothing is logged again.
+    Where this architecture and rule are registered with these weights and this code, nothing is logged again.
 
     Parameters
     ----------
@@ -58,7 +58,9 @@ def register(
     seeds = read_rules(decisions / f"{architecture}.json").seeds
     kept = [decisions / f"{architecture}.json"]
     kept += [models / architecture / str(seed) / "weights.pt" for seed in seeds]
-    sha256 = hashlib.sha256(b"".join(hashlib.sha256(path.read_bytes()).digest() for path in kept)).hexdigest()
+    code = sorted(PACKAGE.rglob("*.py"))
+    digests = [hashlib.sha256(path.read_bytes()).digest() for path in (*kept, *code)]
+    sha256 = hashlib.sha256(b"".join(digests)).hexdigest()
     tags = {"architecture": architecture, "rule": rule, "sha256": sha256}
     client = mlflow.MlflowClient()
     for known in client.search_model_versions(f"name = '{NAME}'"):

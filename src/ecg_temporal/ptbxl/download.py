@@ -59,7 +59,7 @@ class OneHostSession(requests.Session):
 
 
 def download(tree: Path, mirrors: tuple[str, ...] = MIRRORS) -> dict[str, str]:
-    """Fetch the tables and the 100 Hz records of PTB-XL into `tree`, going on from what is there.
+    """Fetch the tables and the 100 Hz records of PTB-XL into `tree`; what is there and right stays.
 
     Returns
     -------
@@ -87,17 +87,14 @@ def download(tree: Path, mirrors: tuple[str, ...] = MIRRORS) -> dict[str, str]:
     for table in ("ptbxl_database.csv", "scp_statements.csv"):
         if table not in wanted:
             raise DownloadError(f"{base}{SUMS} does not name {table}: is this PTB-XL {VERSION}?")
-    missing = {name: sha for name, sha in wanted.items() if not (tree / name).exists()}
     with (
         ThreadPoolExecutor(CONNECTIONS) as pool,
-        tqdm(
-            total=len(wanted), initial=len(wanted) - len(missing), unit="file", desc="downloading"
-        ) as progress,
+        tqdm(total=len(wanted), unit="file", desc="downloading") as progress,
     ):
         stopped = Event()
         jobs = [
             pool.submit(fetch_file, session, base + name, tree / name, sha, stopped)
-            for name, sha in missing.items()
+            for name, sha in wanted.items()
         ]
         try:
             for job in as_completed(jobs):
@@ -132,13 +129,15 @@ def parse_sums(text: str) -> dict[str, str]:
 
 
 def fetch_file(session: requests.Session, url: str, path: Path, sha256: str, stopped: Event) -> None:
-    """Fetch `url` to `path`, resuming what an earlier attempt left in `path`.part.
+    """Fetch `url` to `path` unless it is there, resuming what an earlier attempt left in `path`.part.
 
     Raises:
         DownloadError: the content does not have this SHA-256, or the server fails, at every attempt; or
             `stopped` is set, as another file's failure or Ctrl-C does. What has come is kept.
 
     """
+    if path.exists() and _has_sha256(path, sha256):
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     reason = ""
@@ -150,12 +149,16 @@ def fetch_file(session: requests.Session, url: str, path: Path, sha256: str, sto
         except (requests.RequestException, HTTPError) as error:
             reason = str(error)
             continue
-        if hashlib.sha256(part.read_bytes()).hexdigest() == sha256:
+        if _has_sha256(part, sha256):
             part.replace(path)
             return
         reason = "its SHA-256 is not the one in SHA256SUMS.txt"
         part.unlink()
     raise DownloadError(f"{url}: {reason} ({ATTEMPTS} attempts); run the same command again to go on")
+
+
+def _has_sha256(path: Path, sha256: str) -> bool:
+    return hashlib.sha256(path.read_bytes()).hexdigest() == sha256
 
 
 def pause(attempt: int) -> float:

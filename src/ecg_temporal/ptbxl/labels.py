@@ -101,7 +101,11 @@ def label_matrix(
 
 
 def statement_matrix(
-    table: pd.DataFrame, statements: pd.DataFrame, labels: NDArray[np.uint8], rows: NDArray[np.intp]
+    table: pd.DataFrame,
+    statements: pd.DataFrame,
+    min_likelihood: float,
+    labels: NDArray[np.uint8],
+    rows: NDArray[np.intp],
 ) -> tuple[NDArray[np.uint8], list[str]]:
     """Return which of the statements that tell more than `labels` each record has, and their names.
 
@@ -110,8 +114,8 @@ def statement_matrix(
 
     Parameters
     ----------
-    table, statements : DataFrame
-        As in `label_matrix`.
+    table, statements, min_likelihood
+        As in `label_matrix`. Statements of form and rhythm, which have no likelihood, count always.
     labels : uint8 array [records, classes]
     rows : int array
         The training records: a statement that fewer than FEWEST_RECORDS of them have is left out, and one
@@ -120,7 +124,6 @@ def statement_matrix(
     Returns
     -------
     matrix : uint8 array [records, statements]
-        At any likelihood.
     names : list of str
         Sorted.
 
@@ -128,8 +131,11 @@ def statement_matrix(
     names = sorted(map(str, statements.index))
     column = {name: k for k, name in enumerate(names)}
     matrix = np.zeros((len(table), len(names)), np.uint8)
+    diagnostic = subclasses(statements)
     for row, codes in enumerate(_codes(table, statements)):
-        matrix[row, [column[code] for code in codes]] = 1
+        for code, likelihood in codes.items():
+            if code not in diagnostic or likelihood >= min_likelihood:
+                matrix[row, column[code]] = 1
     known = {of_class.tobytes() for of_class in labels[rows].T}
     kept = [
         k

@@ -29,7 +29,9 @@ def preprocess(raw: RawDataset, settings: LabelSettings) -> dict[str, Split]:
             raise LabelError(f"no record of the {name} split has a label: {lower}put some there")
     if not pd.api.types.is_integer_dtype(raw.table.index):
         raise LabelError("ptbxl_database.csv: its first column, ecg_id, is not all whole numbers")
-    statements, names = statement_matrix(raw.table, raw.statements, labels, rows["train"])
+    statements, names = statement_matrix(
+        raw.table, raw.statements, settings.min_likelihood, labels, rows["train"]
+    )
     mean, scale = lead_statistics(raw.signals, rows["train"])
     ecg_id = raw.table.index.to_numpy(np.int64)
     splits = {}
