@@ -28,7 +28,8 @@ def main() -> None:
     params = read_params()
     rule = section(params, "decision", DecisionSettings).rule
     bootstrap = section(params, "bootstrap", BootstrapSettings)
-    name = read_verdict(VERDICT).least
+    verdict = read_verdict(VERDICT)
+    name = verdict.least
     splits = {split: read_split(DATA / split) for split in SPLITS}
     test = splits["test"]
     table = read_table(TABLES)
@@ -37,7 +38,10 @@ def main() -> None:
     training = section(params, "train", TrainSettings)
     ecg_id = {split: data.ecg_id for split, data in splits.items()}
     logits = read_predictions(PREDICTIONS / f"{name}.npz", training.seeds, ecg_id).ensemble("test")
-    decisions = read_rules(DECISIONS / f"{name}.json").rules[rule].decide(logits)
+    fitted = read_rules(DECISIONS / f"{name}.json").rules[rule]
+    decisions = fitted.decide(logits)
+    as_trained = np.flatnonzero(fitted.calibration.is_identity)
+    uncalibrated = [] if len(as_trained) == len(about.classes) else [about.classes[k] for k in as_trained]
     measured = (test.labels, logits, decisions, of_test["patient_id"].to_numpy(), bootstrap)
     card = model_card(
         name,
@@ -48,6 +52,9 @@ def main() -> None:
         by_diagnosis(about.classes, *measured),
         rule,
         training,
+        verdict.decided,
+        [about.classes[k] for k in np.flatnonzero(~splits["train"].labels.any(axis=0))],
+        uncalibrated,
     )
     with files.replacing_file(OUT) as temporary:
         temporary.write_text(card, encoding="utf-8")

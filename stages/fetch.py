@@ -25,7 +25,11 @@ def main() -> None:
         elif dataset == "own":
             if not (own := os.environ.get("OWN_DIR")):
                 raise ValueError("dataset is own: set OWN_DIR to a folder with WFDB records and labels.csv")
-            collect_own(Path(own).expanduser(), folder, on_bad_record)
+            try:
+                collect_own(Path(own).expanduser(), folder, on_bad_record)
+            except ValueError as error:
+                # Without -f, DVC would bring back what an earlier run made of the records.
+                raise ValueError(f"{error}\nThen run `dvc repro -s -f fetch && dvc repro`") from None
         elif local := os.environ.get("PTBXL_DIR"):
             collect(
                 Path(local).expanduser(),

@@ -4,6 +4,9 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
+
 from ecg_temporal import files
 from ecg_temporal.comparison.findings import find
 from ecg_temporal.comparison.recipe import Recipe
@@ -16,12 +19,12 @@ from ecg_temporal.evaluation.predictions import SPLITS, read_predictions
 from ecg_temporal.evaluation.settings import DecisionSettings
 from ecg_temporal.models.settings import ArchitectureSettings
 from ecg_temporal.probing.settings import ProbeSettings
-from ecg_temporal.ptbxl.raw import TABLE, read_table
+from ecg_temporal.ptbxl.raw import OWN, TABLE, read_table
 from ecg_temporal.reporting.examples import choose_examples, predicted_of_each
 from ecg_temporal.reporting.figures import draw_all
 from ecg_temporal.reporting.html import Shown, report_page
 from ecg_temporal.reporting.page import comparison_page
-from ecg_temporal.reporting.tables import SYNTHETIC, comparison
+from ecg_temporal.reporting.tables import SYNTHETIC, comparison, data_faults
 from ecg_temporal.settings import read_params, section
 from ecg_temporal.store import read_split
 from ecg_temporal.training.settings import TrainSettings
@@ -50,12 +53,13 @@ def main() -> None:
     splits = {split: read_split(DATA / split) for split in SPLITS}
     labels, test = {split: data.labels for split, data in splits.items()}, splits["test"]
     about = test.description
-    patients = read_table(RAW / TABLE).loc[test.ecg_id, "patient_id"].to_numpy()
+    records = read_table(RAW / TABLE)
+    patients = records.loc[test.ecg_id, "patient_id"].to_numpy()
     seeds, ecg_id = recipe.train.seeds, {split: data.ecg_id for split, data in splits.items()}
     results, probes = read_results(METRICS, names, recipe.train.epochs), read_probes(PROBES, names, seeds)
     predictions = {name: read_predictions(PREDICTIONS / f"{name}.npz", seeds, ecg_id) for name in names}
     findings = find(recipe, about.classes, labels, patients, predictions, probes, results)
-    trivial = trivial_lines(about.classes, test.labels)
+    trivial = trivial_lines(about.classes, test.labels, labels["train"])
     table = comparison(results, architectures, trivial, about.dataset.startswith("PTB-XL"))
 
     drawn = draw_all(recipe, table, results, findings, SYNTHETIC if about.synthetic else "")
@@ -76,6 +80,11 @@ def main() -> None:
             frame.to_csv(folder / f"{name}.csv", index=False, float_format="%.6g")
         write_verdict(folder / "verdict.json", findings.verdict)
     manifest = json.loads((RAW / "manifest.json").read_text(encoding="utf-8"))
+    # One's own records have no ids but those that the fetch stage gave them.
+    named = records["filename_lr"] if manifest["dataset"] == OWN else pd.Series(records.index, records.index)
+    flat_leads = {str(named[int(ecg_id)]): leads for ecg_id, leads in manifest["flat_leads"].items()}
+    unlearned = [about.classes[k] for k in np.flatnonzero(~labels["train"].any(axis=0))]
+    faults = data_faults(manifest["skipped"], flat_leads, unlearned)
     page = comparison_page(
         recipe,
         table,
@@ -84,8 +93,7 @@ def main() -> None:
         about,
         len(test),
         [f"figures/{name}.png" for name in drawn],
-        manifest["skipped"],
-        manifest["flat_leads"],
+        faults,
     )
     with files.replacing_file(OUT / "comparison.md") as temporary:
         temporary.write_text(page, encoding="utf-8")
@@ -98,9 +106,10 @@ def main() -> None:
         predicted_of_each(test.labels, decisions),
         choose_examples(test.labels, decisions, rule.probabilities(logits), about.classes),
         test.signals,
-        test.ecg_id,
+        [str(named[ecg_id]) for ecg_id in test.ecg_id],
     )
-    html = report_page(recipe, table, results, findings, about, read_csv(METRICS / "labels.csv"), shown)
+    counts = read_csv(METRICS / "labels.csv")
+    html = report_page(recipe, table, results, findings, about, counts, faults, shown)
     with files.replacing_file(OUT / "index.html") as temporary:
         temporary.write_text(html, encoding="utf-8")
     print(f"{OUT / 'comparison.md'}: {len(names)} architectures on {about.dataset}")

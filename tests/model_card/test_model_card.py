@@ -83,7 +83,12 @@ def test_the_model_card_names_groups_diagnoses_and_failures(splits, rng):
         by_diagnosis(CLASSES, truth, scores, decisions, PATIENTS, BOOTSTRAP),
         "half",
         TRAINING,
+        True,
+        ["PMI"],
+        [],
     )
+    assert "the comparison's computed verdict calls enough" in text and "Not calibrated" not in text
+    assert "- Not learned, for no training record has it: PMI (posterior myocardial infarction)." in text
     assert text.startswith("# Model card: cnn_gru\n") and SYNTHETIC in text
     rows = {line.split("|")[1].strip() for line in text.splitlines() if line.startswith("|")}
     assert rows >= {"women", "men", "40 to 59", *CLASSES} and "under 40" not in rows
@@ -140,7 +145,12 @@ def test_a_card_of_own_records_says_what_is_known_and_nothing_of_ptbxl(splits, r
         by_diagnosis(["AF|flutter", "B"], *measured).assign(positives=20),
         "half",
         TRAINING,
+        False,
+        [],
+        ["B"],
     )
+    assert "verdict calls" not in text and "verdict called" not in text and "too small to say" in text
+    assert "that score above the others: B." in text and "Not learned" not in text
     assert said in text and "PTB-XL" not in text and "recipe" not in text and "(?)" not in text
     assert "| AF\\|flutter |" in text
 
@@ -176,6 +186,6 @@ def test_ages_beyond_89_are_told_as_90():
 def test_of_diagnoses_that_fail_alike_none_is_left_out():
     names = [f"C{k}" for k in range(FAILURES + 2)]
     classes = pd.DataFrame({"positives": 20, "recall": 0.1, "called_normal": 0.3}, index=names)
-    text = _failures(classes, {})
+    text = _failures(classes, {}, [], [])
     assert re.findall(r"- (\w+): 10% of 20 found", text) == names
     assert re.findall(r"- (\w+): 30% of those", text) == names

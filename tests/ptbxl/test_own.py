@@ -112,7 +112,16 @@ def test_labels_that_are_as_frequent_as_each_other_are_spread_too(kinds):
     ("change", "message"),
     [
         (lambda t: t.drop(columns="labels"), "has no column 'labels'; it has record, patient"),
+        (
+            lambda t: t.rename(columns={"labels": "diagnosis"}),
+            "has no column 'labels'; it has record, diagnosis",
+        ),
         (lambda t: t.assign(labels=""), "no record has a label"),
+        (lambda t: t.assign(labels="AF;findings"), "no label can be called 'findings'"),
+        (
+            lambda t: t.assign(record=["/data/x", *t["record"][1:]]),
+            "record '/data/x' leaves .* write the path from",
+        ),
         (lambda t: t.iloc[:0], "names no record"),
         (lambda t: pd.concat([t, t.iloc[:1]]), "record 'clinic/ecg_000' is there twice"),
         (
@@ -139,7 +148,10 @@ def test_labels_that_are_as_frequent_as_each_other_are_spread_too(kinds):
         ),
         (lambda t: t.assign(fold=["9", "9", *["1"] * 38]), "no record is in fold 10, the test split"),
         (lambda t: t.iloc[:18], "has 9 patients; 10 are the least"),
-        (lambda t: t.assign(record=["clinic/none", *t["record"][1:]]), r"1 with a missing file.*none\.hea"),
+        (
+            lambda t: t.assign(record=["clinic/none", *t["record"][1:]]),
+            r"1 with a missing file(?s:.*)none\.hea",
+        ),
     ],
 )
 def test_what_cannot_be_used_is_refused_with_the_file_and_the_record(own, tmp_path, change, message):
@@ -148,6 +160,39 @@ def test_what_cannot_be_used_is_refused_with_the_file_and_the_record(own, tmp_pa
     (tmp_path / "raw").mkdir()
     with pytest.raises(ValueError, match=message):
         collect_own(folder, tmp_path / "raw", "fail")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            b"record;labels;patient\na;AF;p\n",
+            "labels.csv: commas must separate the columns, .*'record;labels;patient'",
+        ),
+        (b"record\tlabels\na\tAF\n", "commas must separate the columns"),
+        ("record,labels\na,Ischämie\n".encode("latin1"), "labels.csv is not in UTF-8"),
+        ("record,labels\na,AF\n".encode("utf-16"), "labels.csv is not in UTF-8"),
+        (b"", "labels.csv is empty"),
+    ],
+)
+def test_a_file_that_a_spreadsheet_wrote_otherwise_is_refused_with_what_to_do(
+    own, tmp_path, content, message
+):
+    folder, _ = own
+    (folder / "labels.csv").write_bytes(content)
+    with pytest.raises(ValueError, match=message):
+        collect_own(folder, tmp_path, "fail")
+
+
+def test_bad_records_are_named_up_to_twenty(own, tmp_path):
+    folder, _ = own
+    for path in (folder / "clinic").glob("*.dat"):
+        path.unlink()
+    with pytest.raises(ValueError, match="40 with a missing file") as refused:
+        collect_own(folder, tmp_path, "fail")
+    lines = str(refused.value).splitlines()
+    assert len(lines) == 22 and all(f"ecg_{k:03d}.dat" in lines[k + 1] for k in range(20))
+    assert lines[-1] == "  and 20 more"
 
 
 def test_the_labels_are_counted(own, tmp_path, capsys):
@@ -179,7 +224,8 @@ def test_labels_may_look_like_numbers_or_like_nothing(own, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("column", "value"), [("age", "90+"), ("age", "-1"), ("age", "inf"), ("sex", "F"), ("sex", "2")]
+    ("column", "value"),
+    [("age", "90+"), ("age", "-1"), ("age", "inf"), ("age", "1930"), ("sex", "F"), ("sex", "2")],
 )
 def test_an_age_or_a_sex_that_is_none_is_refused_with_its_record(own, tmp_path, column, value):
     folder, table = own

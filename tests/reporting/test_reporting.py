@@ -42,6 +42,7 @@ from ecg_temporal.reporting.tables import (
     METRICS,
     SYNTHETIC,
     comparison,
+    data_faults,
     figure_table,
     markdown,
     sentence,
@@ -138,7 +139,7 @@ def test_results_are_those_of_params_not_of_whatever_lies_there(case):
 
 def test_the_table_has_every_architecture_beside_the_trivial_lines_and_the_paper(case):
     _, labels, results, _ = case
-    trivial = trivial_lines(CLASSES, labels["test"])
+    trivial = trivial_lines(CLASSES, labels["test"], labels["train"])
     table = comparison(results, ARCHITECTURES, trivial, True)
     assert table["name"].tolist() == [*ARCHITECTURES, "nothing", "always NORM", "arXiv:2601.18830"]
     rows = table.set_index("name")
@@ -413,9 +414,9 @@ def test_rules_that_nothing_could_be_cross_validated_by_are_not_ranked(case, spl
     measured = ["micro_f1", "macro_f1", "hamming_loss", "subset_accuracy"]
     rules = results.rules.copy()
     rules.loc[rules["fold"] == "validation", measured] = np.nan
-    table = comparison(results, ARCHITECTURES, trivial_lines(CLASSES, labels["test"]), True)
+    table = comparison(results, ARCHITECTURES, trivial_lines(CLASSES, labels["test"], labels["train"]), True)
     about = splits["test"].description
-    page = comparison_page(RECIPE, table, replace(results, rules=rules), findings, about, 300, [], {}, {})
+    page = comparison_page(RECIPE, table, replace(results, rules=rules), findings, about, 300, [], [])
     assert "has fewer than 5 patients, too few to cross-validate" in page and "by mean rank" not in page
 
 
@@ -427,7 +428,7 @@ def test_labels_of_digits_and_na_stay_text(tmp_path):
 
 def test_the_paper_is_drawn_beside_ptb_xl_alone(case):
     _, labels, results, _ = case
-    trivial = trivial_lines(CLASSES, labels["test"])
+    trivial = trivial_lines(CLASSES, labels["test"], labels["train"])
     for on_ptbxl in (True, False):
         table = comparison(results, ARCHITECTURES, trivial, on_ptbxl)
         figure = figures.score_against_size(table, ARCHITECTURES, "")
@@ -478,11 +479,11 @@ def test_every_table_of_the_page_shows_what_the_words_above_it_say(case, splits)
         training_step_bytes=[9e6, 8e6, 7e6, 6e6],
     )
     findings = replace(findings, cost=cost)
-    table = comparison(results, ARCHITECTURES, trivial_lines(CLASSES, labels["test"]), True)
+    table = comparison(results, ARCHITECTURES, trivial_lines(CLASSES, labels["test"], labels["train"]), True)
     at_half = [f"{metric}_at_half" for metric in THRESHOLDED]
     table[at_half] /= 2  # under this rule they would be the headline's figures
     about = splits["test"].description
-    page = comparison_page(RECIPE, table, results, findings, about, 300, [], {}, {})
+    page = comparison_page(RECIPE, table, results, findings, about, 300, [], [])
     head, tests = results.headline, results.rules.query("fold == 'test'")
     measured = [*RULE_METRICS, *CALIBRATION]
     of_rules = tests[tests["architecture"] != "model"].groupby("rule", sort=False)[measured].mean()
@@ -522,8 +523,8 @@ def test_the_hardware_of_most_trainings_is_named_and_who_was_trained_elsewhere(c
     two = pd.Series({"cnn": ["a", "b"], "cnn_gru": ["a", "b"], "cnn_lstm": ["b"]})
     assert trained_on(two) == "a and b; cnn_lstm on b"
     about = splits["test"].description
-    table = comparison(results, ARCHITECTURES, trivial_lines(CLASSES, labels["test"]), True)
-    page = comparison_page(RECIPE, table, results, findings, about, 300, [], {}, {})
+    table = comparison(results, ARCHITECTURES, trivial_lines(CLASSES, labels["test"], labels["train"]), True)
+    page = comparison_page(RECIPE, table, results, findings, about, 300, [], [])
     assert "Trained on a machine; model on another machine: seconds" in page
 
 
@@ -536,7 +537,7 @@ def table_after(page, words):
 
 def test_every_figure_draws_and_synthetic_data_says_so(case, splits, tmp_path):
     _, labels, results, findings = case
-    table = comparison(results, ARCHITECTURES, trivial_lines(CLASSES, labels["test"]), True)
+    table = comparison(results, ARCHITECTURES, trivial_lines(CLASSES, labels["test"], labels["train"]), True)
     # The paper's figure is among the scores, has no cost, and may be the best.
     better = table.assign(macro_auprc=table["macro_auprc"].where(table["kind"] != "paper", 2))
     drawn = figures.draw_all(RECIPE, better, results, findings, SYNTHETIC)
@@ -553,14 +554,14 @@ def test_every_figure_draws_and_synthetic_data_says_so(case, splits, tmp_path):
         splits["test"].description,
         300,
         ["figures/a.png"],
-        {"7": "r7.dat: no such file"},
-        {"9": ["V3"]},
+        data_faults({"7": "r7.dat: no such file"}, {"9": ["V3"]}, ["PMI"]),
     )
     for part in (
         SYNTHETIC,
         "](figures/a.png)",
         "record 7 was left out: r7.dat: no such file",
         "record 9 has a constant lead: V3",
+        "PMI: no training record has it",
         "Ensemble of the seeds",
         "| macro-AUPRC, ≥ 10 positives ↑ |",
         "One frame of the trunk sees 1.85 s",
@@ -598,6 +599,20 @@ def test_every_figure_draws_and_synthetic_data_says_so(case, splits, tmp_path):
     assert len(best) == len(re.search(r"thresholded metrics is \*\*(.*?)\*\*:", page)[1].split(" and "))
 
 
+def test_where_the_test_fold_is_too_small_no_difference_is_sure(case, splits):
+    _, labels, results, findings = case
+    table = comparison(results, ARCHITECTURES, trivial_lines(CLASSES, labels["test"], labels["train"]), True)
+    undecided = {metric: replace(each, low=None, high=None) for metric, each in findings.verdicts.items()}
+    about = splits["test"].description
+    pages = [
+        comparison_page(RECIPE, table, results, replace(findings, verdicts=verdicts), about, 300, [], [])
+        for verdicts in (findings.verdicts, undecided)
+    ]
+    sections = [page.split("## Differences from cnn\n")[1].split("## What the models")[0] for page in pages]
+    assert ["**+" in section for section in sections] == [True, False]
+    assert "none here, where the test fold is too small" in sections[1]
+
+
 def rows_of(page, head):
     """Return the cells of the Markdown table whose head names `head`, by their first."""
     (block,) = [
@@ -609,14 +624,15 @@ def rows_of(page, head):
 
 def page_of(labels, results, findings, splits, recipe=RECIPE):
     truth = labels["test"]
-    table = comparison(results, recipe.architectures, trivial_lines(CLASSES, truth), True)
+    table = comparison(results, recipe.architectures, trivial_lines(CLASSES, truth, truth), True)
     decisions = np.roll(truth, 1, axis=0).astype(bool)
     examples = choose_examples(truth, decisions, 0.5 + 0.4 * decisions, CLASSES)
     signals = np.resize(splits["test"].signals, (300, 12, 1000))
     about = replace(splits["test"].description, classes=CLASSES)
     counts = pd.DataFrame({"subclass": CLASSES, "all": [10, 20, 3]})
-    shown = Shown(predicted_of_each(truth, decisions), examples, signals, np.arange(300))
-    return report_page(recipe, table, results, findings, about, counts, shown)
+    shown = Shown(predicted_of_each(truth, decisions), examples, signals, list(map(str, range(300))))
+    faults = data_faults({"7": "<r7>.dat: no such file"}, {}, [])
+    return report_page(recipe, table, results, findings, about, counts, faults, shown)
 
 
 @pytest.fixture(scope="module")
@@ -631,7 +647,7 @@ def test_the_page_is_whole_and_needs_no_network(html):
     page = html.read_text(encoding="utf-8")
     assert len(page) < 3e6
     assert not re.search(r"(src|href)=\"(?!#)|url\(|@import|https?:", page)
-    assert SYNTHETIC in page
+    assert SYNTHETIC in page and "<li>record 7 was left out: &lt;r7&gt;.dat: no such file</li>" in page
     for section in re.findall(r'<section id="(\w+)".*?</section>', page, re.DOTALL):
         assert f'href="#{section}"' in page
     outline = ElementTree.fromstring(re.search(r"<main>.*</main>", page, re.DOTALL)[0])
@@ -781,4 +797,5 @@ def test_nothing_cheaper_beats_what_is_on_the_pareto_front():
 
 def test_bold_is_what_holms_correction_leaves_of_those_that_are_compared():
     table = pd.DataFrame({"architecture": ["a", "b", "model"], "p": [0.01, 0.04, 0.01]})
-    assert _after_holm(table.assign(p_holm=[0.02, 0.08, 0.01]))["sure"].tolist() == [True, False, False]
+    found = _after_holm(table.assign(p_holm=[0.02, 0.08, 0.01]), Verdict("macro_auprc", "a", "a", 0, 0, 0))
+    assert found["sure"].tolist() == [True, False, False]

@@ -6,7 +6,9 @@ from numpy.typing import NDArray
 from ecg_temporal.evaluation.summary import headline_metrics
 
 
-def trivial_lines(classes: list[str], labels: NDArray[np.uint8]) -> dict[str, dict[str, float]]:
+def trivial_lines(
+    classes: list[str], labels: NDArray[np.uint8], known: NDArray[np.uint8]
+) -> dict[str, dict[str, float]]:
     """Return the headline figures of two constant predictions.
 
     Parameters
@@ -14,15 +16,17 @@ def trivial_lines(classes: list[str], labels: NDArray[np.uint8]) -> dict[str, di
     classes : list of str
     labels : uint8 array [records, classes]
         Of the test fold.
+    known : uint8 array [training records, classes]
+        Those of the training folds, by which a class is the commonest.
 
     Returns
     -------
     dict
-        "nothing": no class, whatever the record; "always NORM": that class alone (the commonest one where
-        there is no NORM). A constant ranks nothing: its AUPRC is the prevalence, its AUROC one half.
+        "nothing": no class, whatever the record; "always NORM", or what else is the commonest class: that
+        alone. A constant ranks nothing: its AUPRC is the prevalence, its AUROC one half.
 
     """
-    common = classes.index("NORM") if "NORM" in classes else int(labels.sum(axis=0).argmax())
+    common = int(known.sum(axis=0).argmax())
     nothing = np.zeros(labels.shape)
     always = nothing.copy()
     always[:, common] = 1.0

@@ -31,6 +31,11 @@ class Verdict:
     low: float | None
     high: float | None
 
+    @property
+    def decided(self) -> bool:
+        """Whether the test fold is large enough to say."""
+        return self.low is not None
+
 
 def write_verdict(path: Path, found: Verdict) -> None:
     """Write a verdict as JSON."""

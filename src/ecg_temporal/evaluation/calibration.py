@@ -19,6 +19,11 @@ class Platt(NamedTuple):
     slope: Array
     intercept: Array
 
+    @property
+    def is_identity(self) -> NDArray[np.bool_]:
+        """Whether it changes nothing, by class."""
+        return np.asarray((self.slope == 1) & (self.intercept == 0))
+
     def probabilities(self, logits: NDArray[np.floating]) -> Array:
         """Return the calibrated probabilities of `logits` [records, classes]."""
         return sigmoid(self.slope * logits.astype(np.float64) + self.intercept)

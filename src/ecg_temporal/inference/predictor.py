@@ -93,8 +93,8 @@ def load_predictor(
         stage = "evaluate_model" if name == "model" else f"evaluate@{name}"
         raise ValueError(
             f"{models / name}: no trained model; trained are: {', '.join(trained) or 'none'}. "
-            f"`dvc repro {stage}` trains it alone. What the verdict calls enough is published: README.md, "
-            "Use a trained model, has the command that brings it"
+            f"If params.yaml has it, `dvc repro {stage}` trains it alone. What the verdict on PTB-XL calls "
+            "enough is published: README.md, Use a trained model, has the command that brings it"
         )
     fitted = read_rules(decisions / f"{name}.json")
     if rule not in fitted.rules:

@@ -39,6 +39,9 @@ def model_card(
     classes: pd.DataFrame,
     rule: str,
     settings: TrainSettings,
+    decided: bool,
+    unlearned: list[str],
+    uncalibrated: list[str],
 ) -> str:
     """Return the card of the architecture `name`, the one that the verdict calls enough, in Markdown.
 
@@ -52,18 +55,27 @@ def model_card(
         `subgroups.by_subgroup`'s, of the ensemble on the test fold.
     classes : DataFrame
         `subgroups.by_diagnosis`'s, of the same.
+    decided : bool
+        Whether the test fold was large enough for a verdict.
+    unlearned, uncalibrated : list of str
+        Classes without a training record, and those whose probabilities are as trained.
 
     """
     seeds = ", ".join(map(str, settings.seeds))
     seeds = f"as an ensemble of the seeds {seeds}" if len(settings.seeds) > 1 else f"with seed {seeds}"
     full = full_names(about.classes)
     on_ptbxl = about.dataset.startswith("PTB-XL")
+    chosen = (
+        "It is the architecture that the comparison's computed verdict calls enough (reports/comparison.md)"
+        if decided
+        else "It is the architecture with the least temporal modelling; **the test fold is too small to say "
+        "whether that is enough** (reports/comparison.md)"
+    )
     parts = [
         f"# Model card: {name}",
         f"> **{SYNTHETIC}.**" if about.synthetic else "",
         f"A residual CNN over a 12-lead ECG; temporal part: {describe(architecture)}. It gives a probability "
-        f"and a decision for each of {len(about.classes)} diagnostic subclasses. It is the "
-        "architecture that the comparison's computed verdict calls enough (reports/comparison.md), "
+        f"and a decision for each of {len(about.classes)} diagnostic subclasses. {chosen}, "
         f"{seeds}. Decisions here are those of the rule {rule} (`--rule {rule}`). Made by the "
         "stage `card`.",
         "## Intended use\n\n"
@@ -73,8 +85,8 @@ def model_card(
         "- Input: ten seconds or more of a resting 12-lead ECG; `ecg-temporal predict` resamples to "
         f"{about.sampling_rate_hz} Hz. What is no such ECG gets an answer all the same.",
         "## Data\n\n"
-        f"{about.dataset}: {len(people):,} records; folds 1–8 train; fold 9 calibrates; fold 10 tests, and it is there that "
-        f"the verdict called this architecture enough. {_who(people)}{PTBXL if on_ptbxl else ''}",
+        f"{about.dataset}: {len(people):,} records; folds 1–8 train; fold 9 calibrates; fold 10 tests"
+        f"{', and it is there that the verdict called this architecture enough' if decided else ''}. {_who(people)}{PTBXL if on_ptbxl else ''}",
         "## How well, for whom\n\n"
         "On the test fold, with 95% intervals of a bootstrap over its patients. Groups differ in what they suffer "
         "from, so a difference between them is not by itself one of the model. macro-AUROC is the mean over the diagnoses "
@@ -86,7 +98,7 @@ def model_card(
         "anything.",
         _classes(classes, full),
         "## Where it fails",
-        _failures(classes, full) + (NO_RHYTHM if on_ptbxl else ""),
+        _failures(classes, full, unlearned, uncalibrated) + (NO_RHYTHM if on_ptbxl else ""),
         f"## Licence and citation\n\nCode: MIT. {PTBXL_LICENCE if on_ptbxl else ''}To cite this project: CITATION.cff.",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -125,13 +137,26 @@ def _classes(classes: pd.DataFrame, full: dict[str, str]) -> str:
     return aligned(rows, text_columns=2)
 
 
-def _failures(classes: pd.DataFrame, full: dict[str, str]) -> str:
+def _failures(
+    classes: pd.DataFrame, full: dict[str, str], unlearned: list[str], uncalibrated: list[str]
+) -> str:
     def named(subclass: object) -> str:
         return f"{subclass} ({full[str(subclass)]})" if full else str(subclass)
 
     enough = classes[classes["positives"] >= COMMON]
     missed = enough[enough["recall"] < 1].nsmallest(FAILURES, "recall", keep="all")
     lines = [
+        f"- {reason}: {', '.join(map(named, names))}."
+        for reason, names in (
+            ("Not learned, for no training record has it", unlearned),
+            (
+                "Not calibrated, for want of positive records in fold 9 that score above the others",
+                uncalibrated,
+            ),
+        )
+        if names
+    ]
+    lines += [
         f"- {named(name)}: {row['recall']:.0%} of {row['positives']:.0f} found."
         for name, row in missed.iterrows()
     ]

@@ -14,6 +14,9 @@ from ecg_temporal.ptbxl import raw
 from ecg_temporal.ptbxl.download import VERSION
 from ecg_temporal.ptbxl.waveforms import LEADS, RecordError, read_record
 
+NAMED = 20
+"""Bad records that an error names."""
+
 
 def collect(
     tree: Path, folder: Path, sources: dict[str, str], on_bad_record: Literal["fail", "skip"]
@@ -41,7 +44,7 @@ def collect(
     ------
     ValueError
         A table is missing or damaged; or records are, and `on_bad_record` is "fail". The message counts
-        what is wrong and names the first record.
+        what is wrong and names the first NAMED records.
 
     """
     if not tree.is_dir():
@@ -88,9 +91,9 @@ def pack(
         good += 1
     if problems and (on_bad_record == "fail" or not good):
         remedy = "Mend them" + (", or leave them out with fetch.on_bad_record: skip" if good else "")
-        raise ValueError(
-            f"{tree}: {_summary(problems, len(table))}. The first: {next(iter(problems.values()))}. {remedy}"
-        )
+        named = "".join(f"\n  {error}" for error in list(problems.values())[:NAMED])
+        more = f"\n  and {len(problems) - NAMED:,} more" if len(problems) > NAMED else ""
+        raise ValueError(f"{tree}: {_summary(problems, len(table))}. {remedy}:{named}{more}")
     if problems:
         signals = raw.shorten_signals(folder, good)
     skipped = {str(ecg_id): str(error).replace(f"{tree}/", "") for ecg_id, error in problems.items()}

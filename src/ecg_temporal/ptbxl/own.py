@@ -2,6 +2,7 @@
 
 import hashlib
 import posixpath
+import re
 import warnings
 from collections import Counter
 from collections.abc import Callable
@@ -20,6 +21,8 @@ from ecg_temporal.ptbxl.waveforms import SAMPLES, SECONDS, RecordError, read_rec
 TABLE = "labels.csv"
 COLUMNS = ("record", "labels", "patient", "fold", "sex", "age")
 N_FOLDS = 10
+NO_LABELS = {"record", "seconds", "findings", "codes"}
+"""Columns of what `ecg-temporal predict` writes, beside one for each label."""
 
 
 def collect_own(tree: Path, folder: Path, on_bad_record: Literal["fail", "skip"]) -> raw.Manifest:
@@ -52,6 +55,8 @@ def collect_own(tree: Path, folder: Path, on_bad_record: Literal["fail", "skip"]
     names = sorted({name for of_one in labels for name in of_one})
     if not names:
         raise ValueError(f"{path}: no record has a label")
+    if taken := sorted(NO_LABELS.intersection(names)):
+        raise ValueError(f"{path}: no label can be called {taken[0]!r}, as a column of predictions is")
     counts = Counter(name for of_one in labels for name in dict.fromkeys(of_one))
     print(f"Labels: {', '.join(f'{name} ({count})' for name, count in counts.most_common())}.")
     patients = found["patient"] if "patient" in found else found["record"]
@@ -76,7 +81,13 @@ def collect_own(tree: Path, folder: Path, on_bad_record: Literal["fail", "skip"]
     table = pd.DataFrame(
         {
             "patient_id": pd.factorize(patients)[0] + 1,
-            "age": _numbers(path, found, "age", lambda age: (age >= 0) & (age < np.inf), "a number of years"),
+            "age": _numbers(
+                path,
+                found,
+                "age",
+                lambda age: ((age >= 0) & (age <= 120)) | (age == 300),
+                "0 to 120 years (or 300, which stands for 90 or more, as in PTB-XL)",
+            ),
             "sex": _numbers(path, found, "sex", lambda sex: sex.isin([0, 1]), "0 (male) or 1 (female)"),
             "scp_codes": [str(dict.fromkeys(of_one, 100.0)) for of_one in labels],
             "strat_fold": folds,
@@ -89,7 +100,7 @@ def collect_own(tree: Path, folder: Path, on_bad_record: Literal["fail", "skip"]
         index=pd.Index(names, name=""),
     )
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-    origin = raw.Origin("own records", sha256[:12], {TABLE: f"SHA-256 {sha256}"})
+    origin = raw.Origin(raw.OWN, sha256[:12], {TABLE: f"SHA-256 {sha256}"})
     return pack(tree, table, statements, folder, origin, on_bad_record, _first_ten_seconds)
 
 
@@ -119,19 +130,30 @@ def _read_labels(path: Path) -> pd.DataFrame:
             category=pd.errors.ParserWarning, action="error"
         ):  # more cells than names
             found = pd.read_csv(path, dtype=text, keep_default_na=False, index_col=False)
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not in UTF-8; save it as 'CSV UTF-8' ({error})") from None
+    except pd.errors.EmptyDataError:
+        raise ValueError(f"{path} is empty") from None
     except (ValueError, OSError, pd.errors.ParserWarning) as error:
         raise ValueError(
             f"{path} is not a table with a cell under each name of its first line; several labels of a "
             f"record are separated by semicolons, not commas ({error})"
         ) from None
-    for column in map(str, found.columns):
-        if column not in COLUMNS:
-            meant = column.strip().lower()
-            what = f"must be written {meant!r}" if meant in COLUMNS else f"is none of {', '.join(COLUMNS)}"
-            raise ValueError(f"{path}: the column {column!r} {what}")
+    columns = [str(column) for column in found.columns]
+    if len(columns) == 1 and re.search("[;\t]", columns[0]):
+        raise ValueError(
+            f"{path}: commas must separate the columns, whose first line is {columns[0]!r}; semicolons "
+            "separate several labels of a record"
+        )
+    for column in columns:
+        meant = column.strip().lower()
+        if column not in COLUMNS and meant in COLUMNS:
+            raise ValueError(f"{path}: the column {column!r} must be written {meant!r}")
     for column in ("record", "labels"):
-        if column not in found:
-            raise ValueError(f"{path} has no column {column!r}; it has {', '.join(map(str, found.columns))}")
+        if column not in columns:
+            raise ValueError(f"{path} has no column {column!r}; it has {', '.join(columns)}")
+    if unknown := [column for column in columns if column not in COLUMNS]:
+        raise ValueError(f"{path}: the column {unknown[0]!r} is none of {', '.join(COLUMNS)}")
     if found.empty:
         raise ValueError(f"{path} names no record")
     for column in {"record", "patient"} & {*found.columns}:
@@ -148,7 +170,9 @@ def _record_names(path: Path, names: pd.Series) -> pd.Series:
         if "\\" in name:
             raise ValueError(f"{path}: record {name!r}: write / for \\")
         if raw.leaves_folder(name):
-            raise ValueError(f"{path}: record {name!r} leaves the folder")
+            raise ValueError(
+                f"{path}: record {name!r} leaves the folder; write the path from {path.parent} to the record"
+            )
     bare = names.str.replace(r"\.(hea|dat|mat)$", "", regex=True).map(posixpath.normpath)  # without ./ and //
     if twice := bare[bare.duplicated()].tolist():
         raise ValueError(f"{path}: record {twice[0]!r} is there twice")

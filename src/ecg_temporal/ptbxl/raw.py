@@ -21,6 +21,8 @@ from ecg_temporal.ptbxl.waveforms import LEADS, SAMPLES
 
 TABLE = "ptbxl_database.csv"
 STATEMENTS = "scp_statements.csv"
+OWN = "own records"
+"""The `dataset` of a Manifest that is of neither PTB-XL nor the synthetic stand-in."""
 
 
 @dataclass(frozen=True)

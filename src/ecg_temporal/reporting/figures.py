@@ -37,7 +37,10 @@ STYLE: Any = {
     "grid.linewidth": 0.6,
     "axes.axisbelow": True,
     "figure.dpi": 120,
+    "text.parse_math": False,  # a $ in one's own labels is a $
 }
+LOWEST = 3.8
+"""Inches: less would cut off the title of the axis with the subclasses."""
 
 
 def draw_all(
@@ -245,7 +248,7 @@ def class_forest(
     with mpl.rc_context(STYLE):
         counts = positives(per_class)
         rows = classes[classes["architecture"] == architecture].set_index("subclass").loc[list(counts)]
-        figure = Figure(figsize=(7.5, 1.6 + 0.24 * len(rows)), layout="constrained")
+        figure = Figure(figsize=(7.5, max(LOWEST, 1.6 + 0.24 * len(rows))), layout="constrained")
         axes = figure.subplots()
         cells: Any = rows.to_dict("records")
         colors = [("#666666", "#0072B2", "#D55E00")[leaning(cell)] for cell in cells]
@@ -309,7 +312,7 @@ def class_heat_map(per_class: pd.DataFrame, names: list[str], note: str) -> Figu
         grid = per_class.pivot(index="subclass", columns="architecture", values="average_precision")[names]
         counts = positives(per_class)
         grid = grid.loc[list(counts)]
-        height, width = 1.6 + 0.26 * len(grid), max(5.5, 2.2 + 0.62 * len(names))
+        height, width = max(LOWEST, 1.6 + 0.26 * len(grid)), max(5.5, 2.2 + 0.62 * len(names))
         figure = Figure(figsize=(width, height), layout="constrained")
         axes = figure.subplots()
         image = axes.imshow(grid, cmap="cividis", vmin=0, vmax=1, aspect="auto")

@@ -47,7 +47,7 @@ class Shown:
     predicted: NDArray[np.float64]
     examples: list[Example]
     signals: NDArray[np.int16]
-    ecg_id: NDArray[np.int64]
+    names: list[str]
 
 
 def report_page(
@@ -57,6 +57,7 @@ def report_page(
     findings: Findings,
     about: Description,
     counts: pd.DataFrame,
+    faults: list[str],
     shown: Shown,
 ) -> str:
     """Return the page.
@@ -72,8 +73,10 @@ def report_page(
         Of the test fold.
     counts : DataFrame
         metrics/labels.csv: positive records by subclass and split.
+    faults : list of str
+        `tables.data_faults`.
     shown : Shown
-        `signals` are the test fold's, int16 [records, leads, samples].
+        `signals` are the test fold's, int16 [records, leads, samples], and `names` those of its records.
 
     """
     compared, reference = recipe.compared, recipe.bootstrap.reference
@@ -94,7 +97,7 @@ def report_page(
         ("calibration", "Calibration", _calibration(findings)),
         ("training", "Learning curves", _training(results, compared)),
         ("examples", "Right and wrong", _examples(shown, about)),
-        ("data", "The data", _data(counts, about)),
+        ("data", "The data", _data(counts, faults, about)),
         ("methods", "How it was made", _methods(findings, about, recipe)),
     ]
     links = "".join(f'<li><a href="#{key}">{escape(title)}</a></li>' for key, title, _ in sections)
@@ -323,14 +326,14 @@ def _examples(shown: Shown, about: Description) -> str:
         css = "right" if example.right else "wrong"
         cards += (
             f'<figure class="{css}"><figcaption><strong>{css.capitalize()}</strong>, record '
-            f"{shown.ecg_id[example.row]}. Annotated: {escape(truth)}. Predicted: {escape(found)}; probability of "
+            f"{escape(shown.names[example.row])}. Annotated: {escape(truth)}. Predicted: {escape(found)}; probability of "
             f"{escape(full.get(example.about, example.about))}: {example.probability:.0%}.</figcaption>{chart}</figure>"
         )
     said = "<p>The most confident right and wrong decisions, two of each, about different diagnoses.</p>"
     return f'{said}<div class="charts">{cards}</div>'
 
 
-def _data(counts: pd.DataFrame, about: Description) -> str:
+def _data(counts: pd.DataFrame, faults: list[str], about: Description) -> str:
     columns = [column for column in counts.columns if column != "subclass"]
     rows, full_name = "", full_names(about.classes)
     for row in counts.to_dict("records"):
@@ -338,9 +341,15 @@ def _data(counts: pd.DataFrame, about: Description) -> str:
         cells = "".join(f'<td data-value="{row[c]}">{row[c]:,}</td>' for c in columns)
         full = f"<small>{escape(full_name[name])}</small>" if full_name else ""
         rows += f'<tr><th scope="row">{escape(name)}{full}</th>{cells}</tr>'
+    items = "".join(f"<li>{escape(fault)}</li>" for fault in faults)
     return (
         f"<p>{escape(about.dataset)} at {about.sampling_rate_hz} Hz: positive records by subclass and split.</p>"
         + _table("Positive records", ["subclass", *columns], rows)
+        + (
+            f"<details><summary>What was wrong with the data</summary><ul>{items}</ul></details>"
+            if items
+            else ""
+        )
     )
 
 

@@ -6,7 +6,7 @@ from ecg_temporal.comparison.findings import VERDICT_METRIC, Findings
 from ecg_temporal.comparison.recipe import Recipe
 from ecg_temporal.comparison.results import Results, positives
 from ecg_temporal.comparison.settings import SIGNIFICANCE, BootstrapSettings
-from ecg_temporal.comparison.verdict import CANDIDATE, LOWER_IS_BETTER
+from ecg_temporal.comparison.verdict import CANDIDATE, LOWER_IS_BETTER, Verdict
 from ecg_temporal.evaluation.cross_validation import PARTS
 from ecg_temporal.evaluation.summary import COMMON, THRESHOLDED
 from ecg_temporal.reporting.style import RULE_TEXTS, trained_on
@@ -45,13 +45,12 @@ def comparison_page(
     about: Description,
     records: int,
     figures: list[str],
-    skipped: dict[str, str],
-    flat_leads: dict[str, list[str]],
+    faults: list[str],
 ) -> str:
     """Return the page in Markdown.
 
     `table` is `tables.comparison`'s, `about` and `records` are of the test fold, `figures` are paths relative
-    to the page, `skipped` and `flat_leads` those of the raw dataset's manifest.
+    to the page, `faults` are those of `tables.data_faults`.
     """
     seeds = ", ".join(map(str, recipe.train.seeds))
     spread = (
@@ -94,7 +93,7 @@ def comparison_page(
         else "",
         _cost(findings, models),
         _gaps(findings),
-        _data_section(skipped, flat_leads),
+        "## What was wrong with the data\n\n" + "\n".join(f"- {fault}" for fault in faults) if faults else "",
         "## Figures",
         *(f"![{path.rsplit('/', 1)[-1].removesuffix('.png').replace('_', ' ')}]({path})" for path in figures),
     ]
@@ -160,17 +159,18 @@ def _calibration(results: Results, names: list[str]) -> str:
 
 
 def _differences(findings: Findings, names: list[str], bootstrap: BootstrapSettings) -> str:
+    too_small = "" if findings.verdict.decided else "; none here, where the test fold is too small"
     parts = [
         f"## Differences from {bootstrap.reference}",
         "With 95% intervals of a paired bootstrap over the patients of the test fold "
         f"({bootstrap.replicates:,} replicates, seeds averaged within a replicate); in bold "
         f"where Holm's correction over the compared architectures, metric by metric, leaves p < {SIGNIFICANCE} "
-        f"(never `{CANDIDATE}`, which is not one of them). A p near that is as much a matter of the replicates: "
+        f"(never `{CANDIDATE}`, which is not one of them{too_small}). A p near that is as much a matter of the replicates: "
         "others may make it bold or not. They say how far the test fold can be trusted, not how much another "
         "training would differ. "
         f"Classes with fewer than {COMMON} positive test records also make macro-AUPRC itself too high, on average and "
         "for all nearly alike: a few positive records are ranked better by chance than many.",
-        differences(_after_holm(findings.from_reference), names),
+        differences(_after_holm(findings.from_reference, findings.verdict), names),
     ]
     again = findings.from_reference.drop(columns=["low", "high"])
     again = again.rename(columns={"again_low": "low", "again_high": "high"})
@@ -179,7 +179,10 @@ def _differences(findings: Findings, names: list[str], bootstrap: BootstrapSetti
             "**If all were trained again**: the same differences with intervals for other test patients *and* other "
             "seeds, whose variances are added (Welch–Satterthwaite; few seeds tell a variance only roughly). In bold "
             "where they leave out 0, not corrected.",
-            differences(again.assign(sure=(again["low"] > 0) | (again["high"] < 0)), names),
+            differences(
+                again.assign(sure=findings.verdict.decided & ((again["low"] > 0) | (again["high"] < 0))),
+                names,
+            ),
         ]
     if findings.best != bootstrap.reference:
         parts += [
@@ -187,13 +190,13 @@ def _differences(findings: Findings, names: list[str], bootstrap: BootstrapSetti
             "It was picked as the best on these same records, so its lead is likely somewhat too large. Holm's "
             "correction is over another family here, so that a pair may be in bold in one of the tables alone. The "
             "sentence at the top goes by the intervals of macro-AUPRC here, which are not corrected.",
-            differences(_after_holm(findings.from_best), names),
+            differences(_after_holm(findings.from_best, findings.verdict), names),
         ]
     return "\n\n".join(parts)
 
 
-def _after_holm(differences: pd.DataFrame) -> pd.DataFrame:
-    corrected = differences["architecture"] != CANDIDATE
+def _after_holm(differences: pd.DataFrame, verdict: Verdict) -> pd.DataFrame:
+    corrected = (differences["architecture"] != CANDIDATE) & verdict.decided
     return differences.assign(sure=corrected & (differences["p_holm"] < SIGNIFICANCE))
 
 
@@ -290,11 +293,3 @@ def _gaps(findings: Findings) -> str:
         "## Overfitting\n\nBinary cross-entropy and macro-AUPRC of the finished models on an eighth of the "
         "training folds, on the validation and on the test fold.\n\n" + aligned(rows, text_columns=1)
     )
-
-
-def _data_section(skipped: dict[str, str], flat_leads: dict[str, list[str]]) -> str:
-    lines = [f"- record {ecg_id} was left out: {reason}" for ecg_id, reason in skipped.items()]
-    lines += [
-        f"- record {ecg_id} has a constant lead: {', '.join(leads)}" for ecg_id, leads in flat_leads.items()
-    ]
-    return "## What was wrong with the data\n\n" + "\n".join(lines) if lines else ""

@@ -131,6 +131,15 @@ def class_table(classes: pd.DataFrame, per_class: pd.DataFrame, against: str, ot
     return aligned(rows, text_columns=1)
 
 
+def data_faults(skipped: dict[str, str], flat_leads: dict[str, list[str]], unlearned: list[str]) -> list[str]:
+    """Return what was wrong with the data, a sentence each: records left out, constant leads, classes."""
+    return [
+        *(f"{name}: no training record has it, so that it can't be learned" for name in unlearned),
+        *(f"record {name} was left out: {reason}" for name, reason in skipped.items()),
+        *(f"record {name} has a constant lead: {', '.join(leads)}" for name, leads in flat_leads.items()),
+    ]
+
+
 def verdict_rows(verdicts: dict[str, Verdict], intervals: pd.DataFrame) -> list[list[str]]:
     """Return a head and a row for each verdict: the best, what is enough, and their difference.
 
@@ -160,7 +169,7 @@ def sentence(
     winner = f"{verdict.best} ({describe(architectures[verdict.best])})"
     least = architectures[verdict.least]
     layers, _ = amount(least)
-    if verdict.low is None:
+    if not verdict.decided:
         what = "The test fold is too small to say"
     elif all(amount(each)[0] == 0 for each in architectures.values()):
         what = "No recurrent layer is compared"
@@ -168,16 +177,14 @@ def sentence(
         what = "No recurrent layer is needed" if layers == 0 else f"{describe(least)} is enough"
     said = f"**{what}**: the best {metric}, {values[verdict.best]:.4f}, is that of {winner}"
     if verdict.least == verdict.best:
-        less = verdict.low is not None and any(
-            amount(each) < amount(least) for each in architectures.values()
-        )
+        less = verdict.decided and any(amount(each) < amount(least) for each in architectures.values())
         said += ", and all with less temporal modelling are measurably worse." if less else "."
     else:
         apart = difference(asdict(verdict), bold=False)
         spans = f"the 95% interval of the difference, {apart}, spans 0"
         said += (
             f", and {verdict.least} has {values[verdict.least]:.4f}; "
-            f"{f'the difference is {apart}' if verdict.low is None else spans}."
+            f"{spans if verdict.decided else f'the difference is {apart}'}."
         )
     if recurrence is not None:
         said += (
