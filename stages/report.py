@@ -23,7 +23,7 @@ from ecg_temporal.ptbxl.raw import OWN, TABLE, read_table
 from ecg_temporal.reporting.examples import choose_examples, predicted_of_each
 from ecg_temporal.reporting.figures import draw_all
 from ecg_temporal.reporting.html import Shown, report_page
-from ecg_temporal.reporting.page import comparison_page
+from ecg_temporal.reporting.markdown import comparison_page
 from ecg_temporal.reporting.tables import SYNTHETIC, comparison, data_faults
 from ecg_temporal.settings import read_params, section
 from ecg_temporal.store import read_split

@@ -120,7 +120,7 @@ def _predict(options: argparse.Namespace) -> None:
                 raise ValueError(f"{error}{hint}") from None
             print(f"left out: {error}", file=sys.stderr)
             continue
-        _tell_doubts(records[-1])
+        _print_warnings(records[-1])
     if not records:
         raise ValueError("no record is left")
     progress = tqdm(records, unit="record", desc="predicting", disable=len(records) < 100)
@@ -181,7 +181,7 @@ def _explain(options: argparse.Namespace) -> None:
     if len(paths) > 1:
         raise ValueError(f"{options.record} holds {len(paths)} records; name one of them")
     ecg = read_ecg(paths[0])
-    _tell_doubts(ecg)
+    _print_warnings(ecg)
     name, predictor = _load(options)
     if options.order and predictor.spec.architecture.rnn == "none":
         raise ValueError(f"{name} has no recurrent layer, nothing in it rests on the order of frames")
@@ -245,9 +245,9 @@ def _load(options: argparse.Namespace, device: Literal["auto", "cpu"] = "auto") 
     return name, load_predictor(name, options.rule, choose_hardware(device, "fp32"))
 
 
-def _tell_doubts(ecg: "ECG") -> None:
-    for doubt in ecg.doubts():
-        print(f"{ecg.name}: {doubt}", file=sys.stderr)
+def _print_warnings(ecg: "ECG") -> None:
+    for warning in ecg.quality_warnings():
+        print(f"{ecg.name}: {warning}", file=sys.stderr)
 
 
 def _named(classes: list[str], probabilities: Any, decisions: Any) -> list[tuple[str, float, bool]]:

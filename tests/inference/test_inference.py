@@ -333,10 +333,10 @@ def test_a_dead_lead_and_an_unlikely_amplitude_are_told(trained, splits, capsys)
     signals = splits["test"].signals[0].copy()
     folder = trained / "records"
     write(folder, "good", signals)
-    assert read_ecg(folder / "good").doubts() == []
+    assert read_ecg(folder / "good").quality_warnings() == []
     signals[6] = 5
     write(folder, "faint", signals // 100)
-    faint = read_ecg(folder / "faint").doubts()
+    faint = read_ecg(folder / "faint").quality_warnings()
     assert faint[0] == "lead V1 is constant" and "mV (their median): are unit and gain right?" in faint[1]
     write(folder, "dead", signals)
     cli.main(["predict", "records/good", "records/dead", "--model", "cnn_gru"])

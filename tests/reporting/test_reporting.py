@@ -36,7 +36,7 @@ from ecg_temporal.probing.settings import ProbeSettings
 from ecg_temporal.reporting import figures, svg
 from ecg_temporal.reporting.examples import choose_examples, predicted_of_each
 from ecg_temporal.reporting.html import Shown, _row_of, line_class, report_page
-from ecg_temporal.reporting.page import CALIBRATION, RULE_METRICS, _after_holm, comparison_page
+from ecg_temporal.reporting.markdown import CALIBRATION, RULE_METRICS, _after_holm, comparison_page
 from ecg_temporal.reporting.style import RULE_TEXTS, describe, leaning, order_shown, trained_on
 from ecg_temporal.reporting.tables import (
     METRICS,

@@ -29,12 +29,11 @@ from ecg_temporal.evaluation.summary import (
     LabelsBySplit,
     fit_rules,
     headline_metrics,
-    probabilities,
 )
 
 Curve = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]
 
-VERDICT_METRIC, COMMON_METRIC = HEADLINE[:2]
+VERDICT_METRIC, COMMON_METRIC = "macro_auprc", "macro_auprc_common"
 """Each metric of HEADLINE has a verdict; that on macro-AUPRC has the say."""
 
 
@@ -228,8 +227,9 @@ def _reliability(
     truth: NDArray[np.uint8], predictions: Predictions, rules: list[DecisionRule]
 ) -> dict[str, Curve]:
     seeds = predictions.logits["test"]
+    calibrated = [rule.probabilities(logits) for rule, logits in zip(rules, seeds, strict=True)]
     labels = np.concatenate([truth] * len(seeds))
     return {
         "as trained": reliability_curve(labels, np.concatenate(sigmoid(seeds))),
-        "calibrated": reliability_curve(labels, np.concatenate(probabilities(predictions, rules))),
+        "calibrated": reliability_curve(labels, np.concatenate(calibrated)),
     }

@@ -7,7 +7,7 @@ from ecg_temporal.evaluation.summary import headline_metrics
 
 
 def trivial_lines(
-    classes: list[str], labels: NDArray[np.uint8], known: NDArray[np.uint8]
+    classes: list[str], labels: NDArray[np.uint8], train_labels: NDArray[np.uint8]
 ) -> dict[str, dict[str, float]]:
     """Return the headline figures of two constant predictions.
 
@@ -16,8 +16,8 @@ def trivial_lines(
     classes : list of str
     labels : uint8 array [records, classes]
         Of the test fold.
-    known : uint8 array [training records, classes]
-        Those of the training folds, by which a class is the commonest.
+    train_labels : uint8 array [training records, classes]
+        By which a class is the commonest.
 
     Returns
     -------
@@ -26,7 +26,7 @@ def trivial_lines(
         alone. A constant ranks nothing: its AUPRC is the prevalence, its AUROC one half.
 
     """
-    common = int(known.sum(axis=0).argmax())
+    common = int(train_labels.sum(axis=0).argmax())
     nothing = np.zeros(labels.shape)
     always = nothing.copy()
     always[:, common] = 1.0

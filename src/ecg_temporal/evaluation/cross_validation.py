@@ -13,7 +13,7 @@ PARTS = 5
 
 
 def cross_validate(
-    labels: Labels, logits: Logits, known: Labels, patients: NDArray[np.generic]
+    labels: Labels, logits: Logits, train_labels: Labels, patients: NDArray[np.generic]
 ) -> pd.DataFrame:
     """Return the metrics of every rule, a row each: `thresholded_metrics` of all records together.
 
@@ -24,7 +24,7 @@ def cross_validate(
     ----------
     labels : uint8 array [records, classes]
     logits : float array [records, classes]
-    known : uint8 array [training records, classes]
+    train_labels : uint8 array [training records, classes]
         The labels of the training folds, for `powerset`.
     patients : array [records]
         Whose record it is.
@@ -37,6 +37,7 @@ def cross_validate(
     for name in RULES:
         decisions = np.empty(labels.shape, bool)
         for others, part in parts:
-            decisions[part] = fit_rule(name, labels[others], logits[others], known).decide(logits[part])
+            rule = fit_rule(name, labels[others], logits[others], train_labels)
+            decisions[part] = rule.decide(logits[part])
         rows.append({"rule": name, **thresholded_metrics(labels, decisions)})
     return pd.DataFrame(rows)

@@ -1,18 +1,18 @@
-"""Decision rules: from logits to the set of classes that a record is said to have.
+"""Decision rules: from logits to the set of classes that is predicted for a record.
 
 They are learned on fold 9; `powerset` also takes from the training folds which sets there are.
 
-A rule's name is one of these, and `+likeliest` after it fills an empty set with its likeliest class:
+A rule's name is one of these, and `+likeliest` after it fills an empty set with the most probable class:
 
-- `half`: a class is said at a probability of 0.5 or more, as the model gives it.
+- `half`: a class is predicted at a probability of 0.5 or more, as the model gives it.
 - `platt`: the same of probabilities that Platt scaling has calibrated, class by class.
 - `f1`: for each class the threshold with the largest F1 (of several the highest).
 - `micro_f1`: the one threshold, for all classes, with the largest micro-F1, on calibrated probabilities.
 
 One rule has no thresholds:
 
-- `powerset`: the likeliest of the label sets that the training folds know (evaluation/powerset.py). It weighs
-  the logits as they are; its probabilities are calibrated.
+- `powerset`: the most probable of the label sets that the training folds have (evaluation/powerset.py). It
+  weighs the logits as they are; its probabilities are calibrated.
 """
 
 import json
@@ -40,12 +40,12 @@ class DecisionRule(ABC):
     calibration: Platt
 
     def probabilities(self, logits: Logits) -> Array:
-        """Return float64 [records, classes]: calibrated, but under `half` and `half+likeliest` as trained."""
+        """Return float64 [records, classes]: calibrated, except under `half` and `half+likeliest`."""
         return self.calibration.probabilities(logits)
 
     @abstractmethod
     def decide(self, logits: Logits) -> NDArray[np.bool_]:
-        """Return the classes that each record is said to have, bool [records, classes]."""
+        """Return the predicted classes, bool [records, classes]."""
 
     def fields(self) -> dict[str, Any]:
         """Return the rule as JSON can hold it; `from_fields` makes it a rule again."""
@@ -60,7 +60,7 @@ class ThresholdRule(DecisionRule):
     likeliest: bool
 
     def decide(self, logits: Logits) -> NDArray[np.bool_]:
-        """Return the classes that each record is said to have, bool [records, classes]."""
+        """Return the predicted classes, bool [records, classes]."""
         p = self.probabilities(logits)
         decisions: NDArray[np.bool_] = p >= self.thresholds
         if self.likeliest:
@@ -81,12 +81,12 @@ class PowersetRule(DecisionRule):
     bonus: Array
 
     def decide(self, logits: Logits) -> NDArray[np.bool_]:
-        """Return the classes that each record is said to have, bool [records, classes]."""
+        """Return the predicted classes, bool [records, classes]."""
         return likeliest_sets(self.sets, self.bonus, logits)
 
     def fields(self) -> dict[str, Any]:
         """Return slope, intercept, sets (each a string of 0 and 1) and bonus."""
-        sets = ["".join("01"[said] for said in one) for one in self.sets.astype(int).tolist()]
+        sets = ["".join("01"[has] for has in one) for one in self.sets.astype(int).tolist()]
         return super().fields() | {"sets": sets, "bonus": self.bonus.tolist()}
 
 
@@ -99,7 +99,7 @@ def from_fields(fields: dict[str, Any]) -> DecisionRule:
     return ThresholdRule(calibration, np.array(fields["thresholds"]), bool(fields["likeliest"]))
 
 
-def fit_rule(name: str, labels: Labels, logits: Logits, known: Labels) -> DecisionRule:
+def fit_rule(name: str, labels: Labels, logits: Logits, train_labels: Labels) -> DecisionRule:
     """Learn the rule `name` (one of `evaluation.settings.RULES`) from records that training did not fit.
 
     Parameters
@@ -107,15 +107,15 @@ def fit_rule(name: str, labels: Labels, logits: Logits, known: Labels) -> Decisi
     name : str
     labels : uint8 array [records, classes]
     logits : float array [records, classes]
-    known : uint8 array [training records, classes]
-        The labels of the training folds: which sets there are, for `powerset`.
+    train_labels : uint8 array [training records, classes]
+        Which sets there are, for `powerset`.
 
     """
     kind, _, fill = name.partition("+")
     classes = labels.shape[1]
     calibration = identity(classes) if kind == "half" else fit_platt(labels, logits)
     if kind == "powerset":
-        sets, lift = found = label_sets(known)
+        sets, lift = found = label_sets(train_labels)
         return PowersetRule(calibration, sets, fit_weight(found, labels, logits) * lift)
     p = calibration.probabilities(logits)
     if kind == "f1":

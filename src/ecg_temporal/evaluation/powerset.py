@@ -3,7 +3,7 @@
 Diagnoses depend on each other: some exclude each other, some come together. The most probable set is what
 subset accuracy asks for, and it isn't the set of the probable classes: Dembczyński et al., On label
 dependence and loss minimization in multi-label classification, Machine Learning 88, 2012. Only the sets that
-the training folds know are considered: Tsoumakas & Katakis, Multi-Label Classification: An Overview, 2007.
+the training folds have are considered: Tsoumakas & Katakis, Multi-Label Classification: An Overview, 2007.
 """
 
 from typing import NamedTuple
@@ -40,14 +40,14 @@ def fit_weight(known: LabelSets, labels: NDArray[np.integer], logits: NDArray[np
     """Return the weight of `known.lift`, between 0 and 1, under which the records' sets are likeliest.
 
     With weight w, a set's log-probability is, up to a constant, the sum of its classes' logits plus w times
-    its lift: all of it where the classes' logits know nothing of each other (they are independent given the
-    set), nothing of it where they know all. The log-likelihood is concave in w.
+    its lift: 1 if the logits are those of independent classifiers, one for each class; 0 if each of them
+    already accounts for the other classes. The log-likelihood is concave in w.
 
     Parameters
     ----------
     known : LabelSets
     labels : int array [records, classes]
-        Records with a set that is not known are left out; without any other the weight is 0.
+        Records whose set is none of `known.sets` are left out; without any other the weight is 0.
     logits : float array [records, classes]
 
     """

@@ -128,10 +128,3 @@ def by_class(classes: list[str], labels: LabelsBySplit, predictions: Predictions
             "roc_auc": np.mean([roc_auc(truth, s) for s in seeds], axis=0),
         }
     )
-
-
-def probabilities(predictions: Predictions, rules: list[DecisionRule]) -> NDArray[np.float64]:
-    """Return the calibrated probabilities of the test fold, [seeds, records, classes]."""
-    return np.stack(
-        [rule.probabilities(logits) for rule, logits in zip(rules, predictions.logits["test"], strict=True)]
-    )

@@ -66,10 +66,10 @@ def export_onnx(predictor: Predictor, path: Path) -> None:
     model.doc_string = (
         "Cut a record into pieces of `samples` (in the metadata), each half over the one before but the "
         "last, which ends with the record. Take the mean of their logits, then "
-        "sigmoid(slope * logits + intercept) with the slope and the intercept of `rule`. A rule with "
-        "`thresholds` says the classes whose probability reaches theirs, and if it is `likeliest` and there "
-        "is none, the likeliest; one with `sets` (a character per class) says the set with the largest sum "
-        "of its classes' mean logits, as they are, and its `bonus`."
+        "sigmoid(slope * logits + intercept) with the slope and the intercept of `rule`. With "
+        "`thresholds`, predict each class whose probability is at least its threshold; if `likeliest` is "
+        "true and none is, the most probable class. With `sets` (a character per class), predict the set "
+        "with the largest sum of its classes' mean logits, not calibrated, and its `bonus`."
     )
     about = {
         "classes": json.dumps(predictor.spec.classes),

@@ -41,7 +41,7 @@ class Predictor:
     def predict(self, signals: Iterable[NDArray[np.int16]]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """Return probabilities float64 and decisions bool, each [records, classes].
 
-        The probabilities are calibrated, but under the rules `half` and `half+likeliest`.
+        The probabilities are calibrated, except under the rules `half` and `half+likeliest`.
 
         Parameters
         ----------

@@ -28,7 +28,7 @@ class ECG:
     signals: NDArray[np.int16]
     codes: list[str]
 
-    def doubts(self) -> list[str]:
+    def quality_warnings(self) -> list[str]:
         """Return what speaks against a good recording, or a right unit, though it can be predicted on."""
         span = np.ptp(self.signals.astype(np.int32), axis=1) / 1000
         told = [f"lead {lead} is constant" for lead, mv in zip(LEADS, span, strict=True) if mv == 0]

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 class Example:
     """A test record by its row: the classes that it has, the predicted ones, and the one that it shows.
 
-    `probability` is that of the class `about`: of a right decision its least sure, of a wrong one the surest
-    that the record does not have.
+    `probability` is that of the class `about`: if right, the least probable of the true classes; if wrong,
+    the most probable of the false positives.
     """
 
     row: int

@@ -89,10 +89,10 @@ def differences(table: pd.DataFrame, names: list[str]) -> str:
 
     A cell is the difference with its interval, from `low` to `high`, in bold where the column `sure` says so.
     """
-    cells = table.set_index(["architecture", "metric"]).to_dict("index")
+    cells, compared = table.set_index(["architecture", "metric"]).to_dict("index"), set(table["architecture"])
     rows = [["", *METRICS.values()]]
     for name in names:
-        if (name, "micro_f1") in cells:
+        if name in compared:
             found = [cells[name, metric] for metric in METRICS]
             rows.append([name, *(difference(row, row["sure"]) for row in found)])
     return aligned(rows, text_columns=1)
