@@ -9,6 +9,7 @@ folds and the validation fold; the test fold is not among its inputs.
 import argparse
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,7 @@ def main() -> None:
         **{f"train.{k}": v for k, v in settings.model_dump(exclude={"seeds", "device"}).items()},
         "train.precision": hardware.precision,
     }
-    data = {"train": about.sha256, "validation": validation_split.description.sha256}
+    data = {"train": asdict(about), "validation": asdict(validation_split.description)}
     script = Path(__file__).read_text(encoding="utf-8")
     saved = checkpoint.checkpoint_path({**what, **data, "script": script})
     checkpoint.remove_old(saved)
@@ -94,6 +95,7 @@ def main() -> None:
         "dataset": about.dataset,
         "dataset.sha256": about.sha256,
         "hardware": str(hardware),
+        "torch": torch.__version__,
     }
     with tracking.run(
         dataset=params["dataset"],
@@ -113,6 +115,7 @@ def main() -> None:
             "mlflow_run_id": run.record["id"],  # null if MLflow did not take the run; the key is a tag of it
             tracking.KEY: run.record["key"],
             "hardware": str(hardware),
+            "torch": torch.__version__,
             "precision": hardware.precision,
             "parameters": parameters,
         }

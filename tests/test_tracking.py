@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import sqlite3
+import subprocess
 import time
 
 import mlflow
@@ -46,6 +47,17 @@ def test_runs_go_to_the_main_repository_with_params_metrics_and_tags(store, monk
     assert "dvc exp apply puffy-gaol" in run.data.tags["mlflow.note.content"]
     assert steps(run_id) == [1, 2]
     assert run.info.artifact_uri.startswith((store / "mlartifacts").as_uri())
+
+
+def test_a_run_says_whether_its_code_is_that_of_the_commit(store):
+    for command in ("init -q", "-c user.name=t -c user.email=t@localhost commit -q --allow-empty -m start"):
+        subprocess.run(["git", *command.split()], check=True)
+    (store / "elsewhere" / "notes.txt").write_text("no code")
+    assert tracking.origin()["git.dirty"] == "false"
+    (store / "elsewhere" / "src").mkdir()
+    (store / "elsewhere" / "src" / "new.py").write_text("")
+    tags = mlflow.get_run(log()["id"]).data.tags
+    assert tags["git.dirty"] == "true" and "changes in src or stages" in tags["mlflow.note.content"]
 
 
 def test_a_resumed_run_is_the_same_run(store):

@@ -1,4 +1,4 @@
-"""Files that are either whole or not there: temporary name, fsync, rename.
+"""Atomic writes, so that a file is either whole or not there: temporary name, fsync, rename.
 
 Raises OSError with the name of what could not be written, also where a library raises it without: a disk that
 is full says so and is not mistaken for another fault.

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 class Description:
     """What a split's arrays mean.
 
-    `statements` are those that tell more than the classes: targets of training beside them. `sha256` covers
+    `statements` are auxiliary targets of training: SCP-ECG statements that are no class. `sha256` covers
     the signals, labels, statements and ids; `mean` and `scale` are the leads' mean and standard
     deviation in microvolts over the training folds, the same in every split.
     """

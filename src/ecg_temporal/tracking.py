@@ -32,6 +32,7 @@ os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
 
 EXPERIMENT = "ecg-temporal"
 SQLITE = "sqlite:///"
+CODE = ("src", "stages")
 KEY = "training.key"
 """The tag by which a training finds its MLflow run again."""
 
@@ -199,11 +200,15 @@ def configure(dataset: str) -> str:
 
 
 def origin() -> dict[str, str]:
-    """Return tags that lead from a run to its code: DVC experiment and baseline, and git commit."""
+    """Return tags that lead from a run to its code: DVC experiment and baseline, and git commit.
+
+    `git.dirty` is "true" where src or stages have changes that are in no commit.
+    """
     tags = {
         "dvc.experiment": os.environ.get("DVC_EXP_NAME", ""),
         "dvc.baseline": os.environ.get("DVC_EXP_BASELINE_REV", ""),
         "git.commit": _git("rev-parse", "HEAD", fallback=os.environ.get("DVC_EXP_BASELINE_REV", "")),
+        "git.dirty": "true" if _git("status", "--porcelain", "--", *CODE, fallback="") else "false",
     }
     return {key: value for key, value in tags.items() if value}
 
@@ -241,6 +246,8 @@ def _description(tags: dict[str, str]) -> str:
     """Say in Markdown, for the run's page in the UI, how to come from the run to its code and outputs."""
     stage, experiment = tags.get("dvc.stage", ""), tags.get("dvc.experiment")
     lines = [f"DVC stage `{stage}` at git commit `{tags.get('git.commit', 'unknown')}`."]
+    if tags.get("git.dirty") == "true":
+        lines.append(f"The code had changes in {' or '.join(CODE)} that the commit does not have.")
     if experiment:
         lines.append(
             f"DVC experiment `{experiment}`: `dvc exp apply {experiment}` brings it into the workspace."

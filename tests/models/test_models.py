@@ -140,14 +140,14 @@ def test_logits_and_gradients_of_every_architecture(rnn, layers):
     ],
 )
 def test_stacks_have_the_layers_that_they_name(rnn, layers, modules, features):
-    stack = RecurrentStack(10, rnn, layers, 6)
+    stack = RecurrentStack(10, architecture(rnn, layers=layers).cells, 6)
     assert len(stack.layers) == modules
     assert stack.features == features
     assert stack(torch.randn(2, 10, 7)).shape == (2, features, 7)
 
 
 def test_recurrent_weights_are_initialised_gate_by_gate():
-    layer = RecurrentStack(10, "bilstm", 1, 6).layers[0]
+    layer = RecurrentStack(10, ["bilstm"], 6).layers[0]
     for suffix in ("", "_reverse"):
         for gate in getattr(layer, f"weight_hh_l0{suffix}").detach().split(6):
             torch.testing.assert_close(gate @ gate.T, torch.eye(6), atol=1e-5, rtol=0)
@@ -159,7 +159,7 @@ def test_a_unidirectional_state_knows_only_the_past_and_a_bidirectional_one_both
     x = torch.randn(1, 5, 9)
     later = x.clone()
     later[:, :, 5:] *= -2
-    past, both = RecurrentStack(5, "gru", 1, 4), RecurrentStack(5, "bigru", 1, 4)
+    past, both = RecurrentStack(5, ["gru"], 4), RecurrentStack(5, ["bigru"], 4)
     torch.testing.assert_close(past(x)[:, :, :5], past(later)[:, :, :5])
     assert not torch.allclose(both(x)[:, :, :5], both(later)[:, :, :5])
 

@@ -63,10 +63,7 @@ def best(values: pd.Series, metric: str) -> str:
 
 def amount(settings: ArchitectureSettings) -> tuple[int, bool]:
     """Return how much temporal modelling there is: recurrent layers, then whether in both directions."""
-    if settings.rnn == "none":
-        return 0, False
-    cells = settings.rnn.split("+") * settings.layers
-    return len(cells), any(cell.startswith("bi") for cell in cells)
+    return len(settings.cells), any(cell.startswith("bi") for cell in settings.cells)
 
 
 def verdict(

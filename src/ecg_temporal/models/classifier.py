@@ -40,9 +40,7 @@ class ECGClassifier(nn.Module):
         self.register_buffer("mean", torch.zeros(leads, 1))
         self.register_buffer("scale", torch.ones(leads, 1))
         self.trunk = Trunk(leads, trunk, architecture.widen)
-        self.temporal = RecurrentStack(
-            self.trunk.features, architecture.rnn, architecture.layers, architecture.hidden
-        )
+        self.temporal = RecurrentStack(self.trunk.features, architecture.cells, architecture.hidden)
         self.dropout = nn.Dropout(trunk.dropout)
         self.linear = nn.Linear(2 * self.temporal.features, classes)
 

@@ -51,3 +51,8 @@ class ArchitectureSettings(Settings):
     hidden: Annotated[int, Field(ge=1, le=4096)] = 128
     widen: Annotated[float, Field(gt=0, le=16)] = 1.0
     learning_rate: Annotated[float, Field(gt=0, le=1)]
+
+    @property
+    def cells(self) -> list[str]:
+        """The recurrent layers from the trunk upwards, each a name of CELLS; empty without recurrence."""
+        return [] if self.rnn == "none" else self.rnn.split("+") * self.layers

@@ -65,7 +65,7 @@ def initialise(layer: nn.Module, hidden: int) -> None:
 
 
 class RecurrentStack(nn.Module):
-    """The cells of `rnn`, `layers` times over, each fed with the normalised states of what is below it.
+    """Recurrent layers, or none, each fed with the normalised states of what is below it.
 
     The trunk's frames grow with training and would saturate the gates. Layer normalisation also hands
     gradients back in the trunk's memory order, without which its backward pass takes twice as long on a CPU.
@@ -74,10 +74,8 @@ class RecurrentStack(nn.Module):
     ----------
     inputs : int
         Features of a frame.
-    rnn : str
-        "none", a name of models.settings.CELLS, or several of them joined by "+".
-    layers : int
-        How often the stack that `rnn` names is repeated.
+    cells : list of str
+        The layers from below, each a name of models.settings.CELLS.
     hidden : int
         Units per layer and direction.
 
@@ -88,9 +86,8 @@ class RecurrentStack(nn.Module):
 
     """
 
-    def __init__(self, inputs: int, rnn: str, layers: int, hidden: int) -> None:
+    def __init__(self, inputs: int, cells: list[str], hidden: int) -> None:
         super().__init__()
-        cells = [] if rnn == "none" else rnn.split("+") * layers
         self.norms, self.layers = nn.ModuleList(), nn.ModuleList()
         self.features = inputs
         for cell in cells:

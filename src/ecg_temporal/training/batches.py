@@ -59,7 +59,7 @@ class Batches:
         )
 
     def shuffled(self, seed: int, epoch: int, samples: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield this process's share of the full batches of an epoch: which records to `read`, and where.
+        """Return this process's share of the full batches of an epoch: which records to `read`, and where.
 
         Rows and starts (one random piece of each record) are int64 [share], on the device; they depend on
         `seed` and `epoch` alone. The records left over when no full batch remains sit this epoch out.
@@ -82,11 +82,11 @@ class Batches:
         if self._on_device is not None:
             place = starts[:, None] + torch.arange(samples, device=self.hardware.device)
             whole = self._on_device[rows]
-            pieces = whole.gather(2, place[:, None, :].expand(-1, whole.shape[1], -1))
+            cut = whole.gather(2, place[:, None, :].expand(-1, whole.shape[1], -1))
         else:
             where = zip(rows.tolist(), starts.tolist(), strict=True)
-            pieces = torch.from_numpy(np.stack([self._array[row, :, k : k + samples] for row, k in where]))
-        return pieces, self.targets[rows]
+            cut = torch.from_numpy(np.stack([self._array[row, :, k : k + samples] for row, k in where]))
+        return cut, self.targets[rows]
 
     def ordered(self) -> Iterator[Tensor]:
         """Yield every record's signals once, in the order of the split; the last batch may be smaller."""

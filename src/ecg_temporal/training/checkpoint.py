@@ -1,7 +1,8 @@
 """The state after the last finished epoch, so that a training that was killed goes on from there.
 
 Checkpoints lie in .dvc/tmp/checkpoints of the main repository, named by a hash of params, data, code and
-PyTorch: a run that differs in one never sees them, one inside `dvc exp run --temp` or on other hardware does.
+PyTorch: a run that differs in one never sees them; one inside `dvc exp run --temp`, or on other hardware with
+the same precision, does.
 """
 
 import hashlib

@@ -21,8 +21,8 @@ class Captured:
     Parameters
     ----------
     step : callable
-        Takes two tensors on the GPU, which say what the batch is, sets the gradients of `model` anew, returns
-        a tensor, and never makes the CPU wait.
+        Takes the rows and starts of a batch, tensors on the GPU; sets the gradients of `model` anew, returns
+        a tensor, and never synchronises with the CPU.
     model : nn.Module
         What else a step changes in it, batch normalisation's running statistics, is as it was afterwards.
     first, second : Tensor

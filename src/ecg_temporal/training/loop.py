@@ -35,7 +35,7 @@ def train(
 ) -> tuple[dict[str, Tensor], list[dict[str, float]]]:
     """Train `model` and return its weights after the last epoch, with the history of all epochs.
 
-    Beside the classes the model learns the statements that tell more than they do; its outputs for these are
+    Beside the classes the model learns auxiliary targets, the split's `statements`; its outputs for these are
     cut off at the end.
 
     An epoch's order and pieces depend on `seed` and its number alone, its dropout also on the process and the
@@ -91,7 +91,7 @@ def train(
         schedule.load_state_dict(resume["schedule"])
         history = list(resume["history"])
 
-    backward = _backward(model, optimizer, batches, train_split, settings, hardware)
+    compute_gradients = _gradients_of(model, batches, train_split, settings, samples, hardware)
     finished = len(history)
     with tqdm(
         total=total_steps,
@@ -106,7 +106,7 @@ def train(
             model.train()
             losses = torch.zeros(batches.steps, device=hardware.device)
             for step, (rows, starts) in enumerate(batches.shuffled(seed, epoch, samples)):
-                losses[step] = backward(rows, starts)
+                losses[step] = compute_gradients(rows, starts)
                 optimizer.step()
                 rate = float(schedule.get_last_lr()[0])
                 schedule.step()
@@ -136,35 +136,35 @@ def train(
     return (weights, history) if hardware.is_main else ({}, [])
 
 
-def _backward(
+def _gradients_of(
     model: nn.Module,
-    optimizer: torch.optim.Optimizer,
     batches: Batches,
     split: Split,
     settings: TrainSettings,
+    samples: int,
     hardware: Hardware,
 ) -> Step:
-    """Return what sets the gradients that a batch gives, clipped, and returns the loss of its classes."""
-    samples = round(settings.crop_seconds * split.description.sampling_rate_hz)
+    """Return what sets the gradients of `model` for a batch, clipped, and returns the loss of the classes."""
     net = parallel(model, hardware)
     classes, statements = len(split.description.classes), len(split.description.statements)
     weight = torch.full((classes + statements,), 1 / classes, device=hardware.device)
     weight[classes:] = settings.statement_weight / max(1, statements)
     pos_weight = positive_weight(batches.targets, settings.pos_weight_power)
 
-    def backward(rows: Tensor, starts: Tensor) -> Tensor:
+    def compute(rows: Tensor, starts: Tensor) -> Tensor:
         signals, targets = batches.read(rows, starts, samples)
         with hardware.autocast():
             logits = net(signals).float()
         loss = (weighted_cross_entropy(logits, targets, pos_weight) @ weight).mean()
-        optimizer.zero_grad(set_to_none=True)
+        model.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(model.parameters(), settings.gradient_clip)
         return F.binary_cross_entropy_with_logits(logits[:, :classes].detach(), targets[:, :classes])
 
-    if hardware.device.type == "cpu" or hardware.processes > 1:
-        return backward
-    return Captured(backward, model.train(), *next(batches.shuffled(0, 1, samples)))
+    # What several processes say to each other can't be captured.
+    if hardware.device.type == "cuda" and hardware.processes == 1:
+        return Captured(compute, model.train(), *next(batches.shuffled(0, 1, samples)))
+    return compute
 
 
 def evaluate(model: nn.Module, batches: Batches, split: Split, samples: int) -> dict[str, float]:
