@@ -29,6 +29,7 @@ hypothesis_settings.register_profile("any machine", deadline=None)
 hypothesis_settings.load_profile("any machine")
 
 KEEP_ALL = LabelSettings(min_likelihood=0, unlabelled="keep")
+FP32 = Hardware(torch.device("cpu"), "fp32")
 TRAINING = TrainSettings(
     epochs=3,
     seeds=[0],
@@ -110,8 +111,7 @@ def trained_on_synthetic(tmp_path_factory):
     settings = TRAINING.model_copy(
         update={"epochs": 12, "batch_size": 32, "statement_weight": 0.0, "pos_weight_power": 0.0}
     )
-    fp32 = Hardware(torch.device("cpu"), "fp32")
-    weights, _ = train(learner, found["train"], found["validation"], settings, 0.01, 0, fp32, lambda *_: None)
+    weights, _ = train(learner, found["train"], found["validation"], settings, 0.01, 0, FP32, lambda *_: None)
     net = spec.build()
     net.load_state_dict(weights)
     return net.eval(), found

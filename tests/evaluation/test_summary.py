@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from sklearn import metrics as sk
 
+from conftest import KEEP_ALL
 from ecg_temporal.evaluation.calibration import expected_calibration_error, sigmoid
 from ecg_temporal.evaluation.cross_validation import cross_validate
 from ecg_temporal.evaluation.decisions import fit_rule
@@ -20,9 +21,7 @@ from ecg_temporal.evaluation.summary import (
     headline_metrics,
 )
 from ecg_temporal.ptbxl.preprocess import preprocess
-from ecg_temporal.ptbxl.settings import LabelSettings
 
-KEEP_ALL = LabelSettings(min_likelihood=0, unlabelled="keep")
 RULE = "platt+likeliest"
 PATIENTS = np.arange(120) // 2
 

@@ -15,15 +15,13 @@ import onnxruntime
 import pytest
 import torch
 
+from conftest import FP32
 from ecg_temporal import cli
 from ecg_temporal.comparison.verdict import Verdict, write_verdict
 from ecg_temporal.inference import registry, serving
 from ecg_temporal.inference.predictor import load_predictor
 from ecg_temporal.inference.registry import register
-from ecg_temporal.training.hardware import Hardware
 from servers import mlflow_on_loopback
-
-FP32 = Hardware(torch.device("cpu"), "fp32")
 
 
 @pytest.fixture

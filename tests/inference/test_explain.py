@@ -5,6 +5,7 @@ import pytest
 import torch
 from test_inference import write
 
+from conftest import FP32
 from ecg_temporal import cli
 from ecg_temporal.evaluation.calibration import identity
 from ecg_temporal.evaluation.decisions import ThresholdRule
@@ -14,9 +15,7 @@ from ecg_temporal.inference.predictor import Predictor, load_predictor
 from ecg_temporal.models.settings import ArchitectureSettings, TrunkSettings
 from ecg_temporal.ptbxl.waveforms import LEADS
 from ecg_temporal.training.artifacts import ModelSpec
-from ecg_temporal.training.hardware import Hardware
 
-FP32 = Hardware(torch.device("cpu"), "fp32")
 CHEST, INFERIOR = ("V1", "V2", "V3", "V4"), ("II", "III", "AVF")
 
 

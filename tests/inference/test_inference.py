@@ -14,6 +14,7 @@ import torch
 import wfdb
 from scipy.signal import resample_poly
 
+from conftest import FP32
 from ecg_temporal import cli
 from ecg_temporal.comparison.verdict import Verdict, write_verdict
 from ecg_temporal.evaluation.calibration import sigmoid
@@ -25,9 +26,7 @@ from ecg_temporal.inference.records import find_records, read_ecg
 from ecg_temporal.ptbxl.names import NAMES, full_names
 from ecg_temporal.ptbxl.waveforms import LEADS, RecordError
 from ecg_temporal.training.batches import pieces
-from ecg_temporal.training.hardware import Hardware
 
-FP32 = Hardware(torch.device("cpu"), "fp32")
 PRINTED = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
 CODES = "# Age: 50\n# Dx: 426783006,164889003\n"
 

@@ -3,6 +3,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from conftest import FP32
 from ecg_temporal.evaluation.metrics import average_precision
 from ecg_temporal.models.classifier import ECGClassifier
 from ecg_temporal.models.settings import ArchitectureSettings, TrunkSettings
@@ -10,10 +11,8 @@ from ecg_temporal.probing import cost
 from ecg_temporal.probing.cost import latency, multiply_accumulates, training_step_memory
 from ecg_temporal.probing.probes import cropped_logits, permuted_logits, receptive_field
 from ecg_temporal.training.batches import Batches, pieces
-from ecg_temporal.training.hardware import Hardware
 from ecg_temporal.training.loop import predict_logits
 
-FP32 = Hardware(torch.device("cpu"), "fp32")
 TRUNK = TrunkSettings(channels=[8, 16], kernel_size=3, stem_kernel_size=5, dropout=0.3, block_dropout=0.1)
 
 

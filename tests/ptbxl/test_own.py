@@ -5,13 +5,12 @@ import pandas as pd
 import pytest
 import wfdb
 
+from conftest import KEEP_ALL
 from ecg_temporal.ptbxl import raw
 from ecg_temporal.ptbxl.own import collect_own, deal
 from ecg_temporal.ptbxl.preprocess import preprocess
 from ecg_temporal.ptbxl.settings import LabelSettings
 from ecg_temporal.ptbxl.waveforms import LEADS, read_record
-
-KEEP_ALL = LabelSettings(min_likelihood=0, unlabelled="keep")
 
 
 def write_own(folder, rng, records=40, rate=250, seconds=12):

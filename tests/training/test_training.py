@@ -13,7 +13,7 @@ import torch
 from sklearn.metrics import log_loss
 
 from closure import ROOT
-from conftest import TRAINING
+from conftest import FP32, TRAINING
 from ecg_temporal.models.settings import ArchitectureSettings, TrunkSettings
 from ecg_temporal.store import write_split
 from ecg_temporal.training import checkpoint
@@ -23,7 +23,6 @@ from ecg_temporal.training.hardware import Hardware, choose_hardware
 from ecg_temporal.training.loop import predict_logits, train
 
 CPU = torch.device("cpu")
-FP32 = Hardware(CPU, "fp32")
 TRUNK = TrunkSettings(channels=[8, 8], kernel_size=3, stem_kernel_size=5, dropout=0.3, block_dropout=0.1)
 WITHOUT_DROPOUT = TRUNK.model_copy(update={"dropout": 0.0, "block_dropout": 0.0})
 
