@@ -95,7 +95,7 @@ def main() -> None:
         "dataset": about.dataset,
         "dataset.sha256": about.sha256,
         "hardware": str(hardware),
-        "torch": torch.__version__,
+        "torch": str(torch.__version__),  # a checkpoint holds it, and can hold no TorchVersion
     }
     with tracking.run(
         dataset=params["dataset"],
@@ -115,7 +115,7 @@ def main() -> None:
             "mlflow_run_id": run.record["id"],  # null if MLflow did not take the run; the key is a tag of it
             tracking.KEY: run.record["key"],
             "hardware": str(hardware),
-            "torch": torch.__version__,
+            "torch": str(torch.__version__),
             "precision": hardware.precision,
             "parameters": parameters,
         }
