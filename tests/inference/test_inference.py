@@ -170,10 +170,7 @@ def test_what_cannot_be_used_is_refused_by_name(trained, splits):
     (trained / "empty" / "folder.hea").mkdir(parents=True)
     with pytest.raises(FileNotFoundError, match="empty: no WFDB header"):
         find_records([trained / "empty"])
-    with pytest.raises(
-        ValueError,
-        match="trained are: cnn_gru. If .* `dvc repro evaluate@cnn_lstm` trains it",
-    ):
+    with pytest.raises(ValueError, match="are: cnn_gru. If .* `dvc repro evaluate@cnn_lstm` trains it"):
         load_predictor("cnn_lstm", "half", FP32)
     rules = json.loads((trained / "decisions" / "cnn_gru.json").read_text())
     (trained / "decisions" / "cnn_gru.json").write_text(json.dumps(rules | {"seeds": []}))
