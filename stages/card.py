@@ -53,7 +53,7 @@ def main() -> None:
         rule,
         training,
         verdict.decided,
-        [about.classes[k] for k in np.flatnonzero(~splits["train"].labels.any(axis=0))],
+        splits["train"].absent,
         uncalibrated,
     )
     with files.replacing_file(OUT) as temporary:

@@ -4,7 +4,6 @@ import json
 import sys
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from ecg_temporal import files
@@ -83,8 +82,7 @@ def main() -> None:
     # One's own records have no ids but those that the fetch stage gave them.
     named = records["filename_lr"] if manifest["dataset"] == OWN else pd.Series(records.index, records.index)
     flat_leads = {str(named[int(ecg_id)]): leads for ecg_id, leads in manifest["flat_leads"].items()}
-    unlearned = [about.classes[k] for k in np.flatnonzero(~labels["train"].any(axis=0))]
-    faults = data_faults(manifest["skipped"], flat_leads, unlearned)
+    faults = data_faults(manifest["skipped"], flat_leads, splits["train"].absent)
     page = comparison_page(
         recipe,
         table,

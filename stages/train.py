@@ -8,8 +8,8 @@ folds and the validation fold; the test fold is not among its inputs.
 
 import argparse
 import sys
-from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -66,25 +66,21 @@ def main() -> None:
     data = {"train": asdict(about), "validation": asdict(validation_split.description)}
     script = Path(__file__).read_text(encoding="utf-8")
     saved = checkpoint.checkpoint_path({**what, **data, "script": script})
-    checkpoint.remove_old(saved)
-    resume = checkpoint.load(saved)
 
-    def fit(on_epoch: Callable[[dict[str, float], dict[str, Any]], None]) -> Any:
-        with process_group(hardware):
-            return train(
-                model,
-                train_split,
-                validation_split,
-                settings,
-                architecture.learning_rate,
-                args.seed,
-                hardware,
-                on_epoch,
-                resume,
-            )
+    fit = partial(
+        train,
+        model,
+        train_split,
+        validation_split,
+        settings,
+        architecture.learning_rate,
+        args.seed,
+        hardware,
+    )
 
     if not hardware.is_main:
-        fit(lambda row, state: None)
+        with process_group(hardware):  # the main process joins once the checkpoint is its own
+            fit(lambda row, state: None, checkpoint.load(saved))
         return
 
     stage = "train_model@{seed}" if key == "model" else "train@{architecture}-{seed}"
@@ -97,31 +93,35 @@ def main() -> None:
         "hardware": str(hardware),
         "torch": str(torch.__version__),  # a checkpoint holds it, and can hold no TorchVersion
     }
-    with tracking.run(
-        dataset=params["dataset"],
-        name=f"{args.architecture}-{args.seed}",
-        params={**what, "parameters": parameters},
-        tags=tags,
-        resume=resume and resume["mlflow"],
-    ) as run:
+    with checkpoint.held(saved):
+        checkpoint.remove_old(saved)
+        resume = checkpoint.load(saved)
+        with tracking.run(
+            dataset=params["dataset"],
+            name=f"{args.architecture}-{args.seed}",
+            params={**what, "parameters": parameters},
+            tags=tags,
+            resume=resume and resume["mlflow"],
+        ) as run:
 
-        def keep(row: dict[str, float], state: dict[str, Any]) -> None:
-            run.log_epoch(row)
-            checkpoint.save(saved, {**state, "mlflow": run.record})
-            run.push()
+            def keep(row: dict[str, float], state: dict[str, Any]) -> None:
+                run.log_epoch(row)
+                checkpoint.save(saved, {**state, "mlflow": run.record})
+                run.push()
 
-        weights, history = fit(keep)
-        about_run = {
-            "mlflow_run_id": run.record["id"],  # null if MLflow did not take the run; the key is a tag of it
-            tracking.KEY: run.record["key"],
-            "hardware": str(hardware),
-            "torch": str(torch.__version__),
-            "precision": hardware.precision,
-            "parameters": parameters,
-        }
-        with files.replacing_folder(OUT / args.architecture / str(args.seed)) as folder:
-            write_model(folder, spec, weights, history, about_run)
-    saved.unlink(missing_ok=True)
+            with process_group(hardware):
+                weights, history = fit(keep, resume)
+            about_run = {
+                "mlflow_run_id": run.record["id"],  # null if MLflow did not take it; the key is a tag of it
+                tracking.KEY: run.record["key"],
+                "hardware": str(hardware),
+                "torch": str(torch.__version__),
+                "precision": hardware.precision,
+                "parameters": parameters,
+            }
+            with files.replacing_folder(OUT / args.architecture / str(args.seed)) as folder:
+                write_model(folder, spec, weights, history, about_run)
+        saved.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

@@ -159,8 +159,8 @@ def test_two_repros_at_once_both_succeed_or_one_says_that_the_other_runs(undistu
     assert project.ran("dvc repro") == []
 
 
-def train_ten(project, **environment):
-    """Run ten trainings of different seeds at once, and return what they print."""
+def train_at_once(project, seeds, **environment):
+    """Run a training of each seed at once, and return what they print."""
     crowd = [
         subprocess.Popen(
             [sys.executable, "stages/train.py", "cnn", str(seed)],
@@ -169,7 +169,7 @@ def train_ten(project, **environment):
             stderr=subprocess.PIPE,
             text=True,
         )
-        for seed in SEEDS
+        for seed in seeds
     ]
     said = [process.communicate()[1] for process in crowd]
     assert [process.returncode for process in crowd] == [0] * len(crowd), said
@@ -180,10 +180,21 @@ def train_ten(project, **environment):
 def test_ten_trainings_at_once_share_a_new_store(undisturbed):
     folder = undisturbed.folder
     (folder / "mlflow.db").rename(folder / "before.db")
-    assert not any("MLflow does not take" in said for said in train_ten(undisturbed))
+    assert not any("MLflow does not take" in said for said in train_at_once(undisturbed, SEEDS))
     runs = undisturbed.runs()
     assert sorted(map(int, runs["params.seed"])) == SEEDS
     assert set(runs["status"]) == {"FINISHED"}
+
+
+@pytest.mark.pipeline
+def test_of_the_same_training_twice_at_once_the_second_waits_and_each_has_its_run(undisturbed):
+    said = train_at_once(undisturbed, [200, 200])
+    assert sum("Another process is training the same" in text for text in said) == 1, said
+    runs = undisturbed.runs().query("`params.seed` == '200'")
+    assert list(runs["status"]) == ["FINISHED", "FINISHED"]
+    for run_id in runs["run_id"]:
+        history = mlflow.MlflowClient().get_metric_history(run_id, "train_loss")
+        assert sorted(metric.step for metric in history) == list(range(1, EPOCHS + 1))
 
 
 @pytest.fixture
@@ -217,7 +228,7 @@ def test_ten_trainings_at_once_log_to_a_server_on_postgresql(undisturbed, postgr
     command = ["server", "--backend-store-uri", postgresql, "--artifacts-destination", str(tmp_path)]
     with mlflow_on_loopback(tmp_path, *command, "--workers", "1", **undisturbed.environment) as (uri, _):
         # Ten at once start slowly: the server is given a minute before it counts as away.
-        said = train_ten(undisturbed, MLFLOW_TRACKING_URI=uri, MLFLOW_HTTP_REQUEST_TIMEOUT="60")
+        said = train_at_once(undisturbed, SEEDS, MLFLOW_TRACKING_URI=uri, MLFLOW_HTTP_REQUEST_TIMEOUT="60")
         assert not any("MLflow does not take" in text for text in said), said
         mlflow.set_tracking_uri(uri)
         runs = mlflow.search_runs(search_all_experiments=True)

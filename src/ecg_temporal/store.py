@@ -48,6 +48,11 @@ class Split:
     def __len__(self) -> int:
         return len(self.labels)
 
+    @property
+    def absent(self) -> list[str]:
+        """The classes that no record has."""
+        return [name for k, name in enumerate(self.description.classes) if not self.labels[:, k].any()]
+
     def part(self, rows: slice) -> "Split":
         """Return the records `rows`."""
         return replace(

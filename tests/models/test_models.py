@@ -6,7 +6,7 @@ from closure import ROOT
 from ecg_temporal.models.classifier import ECGClassifier, count_parameters
 from ecg_temporal.models.settings import CELLS, ArchitectureSettings, TrunkSettings
 from ecg_temporal.models.temporal import FUNCTIONS, RecurrentStack
-from ecg_temporal.models.trunk import Trunk, convolution
+from ecg_temporal.models.trunk import Convolution, Trunk, convolution
 from ecg_temporal.params import check
 from ecg_temporal.settings import read_params
 
@@ -29,6 +29,19 @@ def test_a_convolution_equals_conv1d_and_batch_norm():
         F.conv1d(x, layer[0].weight.squeeze(2), stride=2, padding=2), None, None, training=True
     )
     torch.testing.assert_close(layer(x.unsqueeze(2)).squeeze(2), expected)
+
+
+@pytest.mark.parametrize(("size", "stride"), [(1, 1), (1, 2), (5, 1), (5, 2), (7, 2)])
+@pytest.mark.parametrize("samples", [5, 20, 21])
+def test_a_convolution_as_a_matrix_product_is_the_same(size, stride, samples):
+    torch.manual_seed(0)
+    layer = Convolution(3, 4, size, stride)
+    x = torch.randn(2, 3, 1, samples).contiguous(memory_format=torch.channels_last).requires_grad_()
+    results = layer(x), layer.as_product(x)
+    torch.testing.assert_close(*results)
+    gradients = [torch.autograd.grad(y.square().sum(), (x, layer.weight)) for y in results]
+    torch.testing.assert_close(*gradients, rtol=1e-5, atol=1e-5)
+    assert results[1].is_contiguous(memory_format=torch.channels_last)
 
 
 def test_in_training_a_block_drops_whole_channels_between_its_convolutions():

@@ -9,7 +9,7 @@ from ecg_temporal.training import loop
 from ecg_temporal.training.batches import Batches
 from ecg_temporal.training.graph import Captured
 from ecg_temporal.training.hardware import Hardware
-from training.test_training import FP32, TRUNK, fit
+from training.test_training import FP32, TRUNK, fit, learner
 
 pytestmark = pytest.mark.skipif(
     not torch.cuda.is_available(), reason="NO GPU: training on CUDA is not tested"
@@ -55,6 +55,13 @@ def test_a_gpu_reads_the_pieces_and_targets_that_a_cpu_reads(splits):
     for here, there in places:
         for one, other in zip(on_cpu.read(*here, 500), on_gpu.read(*there, 500), strict=True):
             assert torch.equal(one, other.cpu())
+
+
+def test_fp32_on_a_gpu_computes_what_a_cpu_computes(splits):
+    model = learner(splits["train"], rnn="none", trunk=NO_DROPOUT)
+    signals = torch.from_numpy(splits["train"].signals[:8].copy())
+    here, there = model(signals), copy.deepcopy(model).to(CUDA)(signals.to(CUDA)).cpu()
+    assert torch.allclose(here, there, atol=1e-5), (here - there).abs().max()
 
 
 def test_bf16_trains_and_recurrent_layers_are_fp32(splits, monkeypatch):

@@ -34,3 +34,12 @@ class Recipe:
         return f"{CANDIDATE} is the candidate of params.yaml" + (
             f", here with the architecture of {same[0]}" if same else ""
         )
+
+    @property
+    def learning_rates(self) -> str:
+        """In words the learning rates of the compared architectures, the most common one first."""
+        names: dict[float, list[str]] = {}
+        for name, each in self.compared.items():
+            names.setdefault(each.learning_rate, []).append(name)
+        common, *others = sorted(names, key=lambda rate: (-len(names[rate]), rate))
+        return "; ".join([f"{common:g}", *(f"{rate:g} for {', '.join(names[rate])}" for rate in others)])

@@ -14,10 +14,35 @@ from torch import Tensor, nn
 from ecg_temporal.models.settings import TrunkSettings
 
 
+class Convolution(nn.Conv2d):
+    """A convolution along time, centred, without bias.
+
+    In fp32 on a GPU it is a matrix product of the signal's windows: where cuDNN may not round to TF32, it
+    takes Fourier transforms, and a training step of `cnn` on an H200 57 ms instead of 1.8.
+    """
+
+    def __init__(self, inputs: int, outputs: int, kernel_size: int, stride: int) -> None:
+        super().__init__(inputs, outputs, (1, kernel_size), (1, stride), (0, kernel_size // 2), bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map [batch, inputs, 1, time] to [batch, outputs, 1, frames]."""
+        if x.is_cuda and not torch.is_autocast_enabled("cuda"):
+            return self.as_product(x)
+        return super().forward(x)
+
+    def as_product(self, x: Tensor) -> Tensor:
+        """Return the same as a matrix product."""
+        size, stride = self.kernel_size[1], self.stride[1]
+        padded = F.pad(x.squeeze(2).transpose(1, 2), (0, 0, size // 2, size // 2))
+        windows = padded.unfold(1, size, stride)
+        frames = windows.flatten(2) @ self.weight.flatten(1).T
+        return frames.transpose(1, 2).unsqueeze(2)
+
+
 def convolution(inputs: int, outputs: int, kernel_size: int, stride: int = 1) -> nn.Sequential:
-    """Return a convolution along time, centred, followed by batch normalisation."""
+    """Return a `Convolution`, followed by batch normalisation."""
     return nn.Sequential(
-        nn.Conv2d(inputs, outputs, (1, kernel_size), (1, stride), (0, kernel_size // 2), bias=False),
+        Convolution(inputs, outputs, kernel_size, stride),
         nn.BatchNorm2d(outputs),
     )
 

@@ -368,7 +368,7 @@ def _methods(findings: Findings, about: Description, recipe: Recipe) -> str:
     return (
         "<ul><li>Each architecture has a residual CNN of the same design (a wider one where the table says so), "
         "trained with it from scratch; recurrent layers over its frames, or none; mean and maximum over time, and a "
-        "linear classifier. The learning rate of each is in params.yaml.</li>"
+        f"linear classifier. Learning rate: {escape(recipe.learning_rates)}.</li>"
         f"<li>Trained on random pieces of {recipe.train.crop_seconds:g} s with binary cross-entropy, AdamW and a one-cycle "
         f"schedule; a record's prediction is the mean over half-overlapping pieces.{beside}</li>"
         f"<li>The test fold is no input of training, scaling or the fit of decision rules (here {escape(recipe.rule)}). The "

@@ -70,8 +70,8 @@ def comparison_page(
         "interval that spans 0 does not prove equality, and covers the choice of test patients alone, not another "
         "training.",
         f"{about.dataset}, test fold: {records:,} records, {len(about.classes)} diagnostic subclasses. "
-        f"Epochs: {recipe.train.epochs}; seeds: {seeds} ({spread}). Decision rule: {recipe.rule}, learned on the "
-        "validation fold.",
+        f"Epochs: {recipe.train.epochs}; seeds: {seeds} ({spread}). Learning rate: {recipe.learning_rates}. "
+        f"Decision rule: {recipe.rule}, learned on the validation fold.",
         markdown(table),
         f"In bold the best of the compared architectures, or several that are the same to four digits; {recipe.candidate}. "
         "*nothing* and *always …* are constant predictions. The second figure leaves out the classes with fewer "

@@ -80,9 +80,7 @@ class Batches:
         first.
         """
         if self._on_device is not None:
-            place = starts[:, None] + torch.arange(samples, device=self.hardware.device)
-            whole = self._on_device[rows]
-            cut = whole.gather(2, place[:, None, :].expand(-1, whole.shape[1], -1))
+            cut = self._on_device.unfold(2, samples, 1)[rows, :, starts]
         else:
             where = zip(rows.tolist(), starts.tolist(), strict=True)
             cut = torch.from_numpy(np.stack([self._array[row, :, k : k + samples] for row, k in where]))

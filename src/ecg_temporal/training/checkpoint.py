@@ -8,12 +8,15 @@ the same precision, does.
 import hashlib
 import io
 import json
+import sys
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import torch
+from filelock import FileLock, Timeout
 
 from ecg_temporal import files, workspace
 
@@ -27,6 +30,22 @@ def checkpoint_path(identity: dict[str, Any]) -> Path:
         for source in sorted(PACKAGE.glob(pattern)):
             sha.update(source.read_bytes())
     return workspace.scratch("checkpoints") / f"{sha.hexdigest()[:24]}.pt"
+
+
+@contextmanager
+def held(path: Path) -> Iterator[None]:
+    """Keep the checkpoint at `path` to this process; wait for another that trains the same."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path.with_suffix(".lock"))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        print("Another process is training the same; this one waits until it has ended.", file=sys.stderr)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def save(path: Path, state: dict[str, Any]) -> None:
@@ -59,9 +78,9 @@ def load(path: Path) -> dict[str, Any] | None:
 
 
 def remove_old(path: Path, days: float = 30) -> None:
-    """Remove the checkpoints beside `path` that no training has touched for `days`."""
-    for other in path.parent.glob("*.pt"):
+    """Remove what lies beside `path` and no training has touched for `days`."""
+    for other in path.parent.glob("*"):
         # Another training may remove the same file at the same time.
         with suppress(FileNotFoundError):
-            if other != path and time.time() - other.stat().st_mtime > days * 86_400:
+            if other.stem != path.stem and time.time() - other.stat().st_mtime > days * 86_400:
                 other.unlink()

@@ -91,7 +91,7 @@ def train(
         schedule.load_state_dict(resume["schedule"])
         history = list(resume["history"])
 
-    compute_gradients = _gradients_of(model, batches, train_split, settings, samples, hardware)
+    compute_gradients = gradients_of(model, batches, train_split, settings, samples, hardware)
     finished = len(history)
     with tqdm(
         total=total_steps,
@@ -136,7 +136,7 @@ def train(
     return (weights, history) if hardware.is_main else ({}, [])
 
 
-def _gradients_of(
+def gradients_of(
     model: nn.Module,
     batches: Batches,
     split: Split,
