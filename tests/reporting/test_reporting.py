@@ -52,8 +52,8 @@ from ecg_temporal.reporting.tables import (
 ARCHITECTURES = {
     "cnn": ArchitectureSettings(rnn="none", learning_rate=0.1),
     "cnn_bilstm": ArchitectureSettings(rnn="bilstm", learning_rate=0.1),
-    "cnn_mixed": ArchitectureSettings(rnn="bilstm+gru", learning_rate=0.1),
-    "model": ArchitectureSettings(rnn="gru", learning_rate=0.1),
+    "cnn_mixed": ArchitectureSettings(rnn="bilstm+gru", learning_rate=0.02),
+    "model": ArchitectureSettings(rnn="gru", learning_rate=0.3),
 }
 NOISE = {"cnn": 2.0, "cnn_bilstm": 0.6, "cnn_mixed": 0.5, "model": 3.0, "removed": 1.0}
 CLASSES = ["AMI", "NORM", "PMI"]
@@ -526,6 +526,7 @@ def test_the_hardware_of_most_trainings_is_named_and_who_was_trained_elsewhere(c
     table = comparison(results, ARCHITECTURES, trivial_lines(CLASSES, labels["test"], labels["train"]), True)
     page = comparison_page(RECIPE, table, results, findings, about, 300, [], [])
     assert "Trained on a machine; model on another machine: seconds" in page
+    assert "Learning rate: 0.1; 0.02 for cnn_mixed. " in page
 
 
 def table_after(page, words):
@@ -647,6 +648,7 @@ def test_the_page_is_whole_and_needs_no_network(html):
     page = html.read_text(encoding="utf-8")
     assert len(page) < 3e6
     assert not re.search(r"(src|href)=\"(?!#)|url\(|@import|https?:", page)
+    assert "Learning rate: 0.1; 0.02 for cnn_mixed.</li>" in page
     assert SYNTHETIC in page and "<li>record 7 was left out: &lt;r7&gt;.dat: no such file</li>" in page
     for section in re.findall(r'<section id="(\w+)".*?</section>', page, re.DOTALL):
         assert f'href="#{section}"' in page
@@ -718,15 +720,22 @@ def test_an_ecg_is_drawn_to_scale_and_nothing_of_it_is_cut_off():
 
 
 @pytest.mark.parametrize("chart", ["forest", "heat"])
-def test_long_names_have_room(chart):
-    long = "left bundle branch block of one's own"
+@pytest.mark.parametrize(
+    ("long", "letter"),
+    [
+        ("left bundle branch block of one's own", 6.5),
+        ("完全性左脚ブロックおよび心房細動の疑い", 12),
+        ("M" * 20, 8),
+    ],
+)
+def test_long_names_have_room(chart, long, letter):
     drawn = (
         svg.forest([svg.Mark(0.1, 0, long, "f", 0.0, 0.2)], "difference")
         if chart == "forest"
         else svg.heat(np.eye(2), [long, "b"], ["a", long], "said")
     )
     (text,) = [t for t in ElementTree.fromstring(drawn).iter("text") if t.text == long and t.get("x")]
-    assert float(text.get("x")) > 6.5 * len(long)
+    assert float(text.get("x")) > letter * len(long)
 
 
 def test_names_in_a_scatter_plot_stand_apart_and_none_is_lost_while_there_is_room(rng):

@@ -114,8 +114,8 @@ def report_page(
         '<a class="skip" href="#comparison">Skip to the comparison</a>'
         f"<header><h1>How much temporal modelling is enough?</h1>{warning}"
         f'<p class="verdict">{verdict}</p>'
-        f"<p>{escape(about.dataset)}, test fold; {len(compared)} architectures on a CNN trunk of one design; seeds {seeds}; "
-        f'{recipe.train.epochs} epochs.</p><nav aria-label="Sections"><ul>{links}</ul></nav></header>'
+        f"<p>{escape(about.dataset)}, test fold; {len(compared)} architectures on a CNN trunk of one design; seeds: {seeds}; "
+        f'epochs: {recipe.train.epochs}.</p><nav aria-label="Sections"><ul>{links}</ul></nav></header>'
         f"<main>{body}</main><footer><p>Not a medical device. Written by the DVC stage <code>report</code>; dvc.lock of "
         "the same commit or experiment has the checksums of all that went in.</p></footer>"
         f"<script>{SCRIPT}</script></body></html>\n"

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from itertools import pairwise
+from unicodedata import east_asian_width
 
 import numpy as np
 from numpy.typing import NDArray
@@ -229,7 +230,13 @@ def _label_places(
 
 def _wide(names: Sequence[str]) -> float:
     """Return the width that the longest of `names` takes."""
-    return LETTER * max(map(len, names), default=0)
+    return LETTER * max(map(_letters, names), default=0)
+
+
+def _letters(text: str) -> float:
+    """Return the width of `text` in average letters: a Chinese sign is two, a capital one and a quarter."""
+    wide = {"W": 2.0, "F": 2.0}
+    return sum(wide.get(east_asian_width(sign), 1.25 if sign.isupper() else 1.0) for sign in text)
 
 
 def _overlap(a: Box, b: Box) -> bool:
