@@ -22,7 +22,7 @@ from ecg_temporal.settings import read_params, section
 from ecg_temporal.store import read_split
 from ecg_temporal.training import checkpoint
 from ecg_temporal.training.artifacts import ModelSpec, write_model
-from ecg_temporal.training.distributed import process_group
+from ecg_temporal.training.distributed import from_main, process_group
 from ecg_temporal.training.hardware import choose_hardware, keep_freed_memory
 from ecg_temporal.training.loop import train
 from ecg_temporal.training.settings import TrainSettings
@@ -79,8 +79,8 @@ def main() -> None:
     )
 
     if not hardware.is_main:
-        with process_group(hardware):  # the main process joins once the checkpoint is its own
-            fit(lambda row, state: None, checkpoint.load(saved))
+        with process_group(hardware):
+            fit(lambda row, state: None, from_main(None, hardware))
         return
 
     stage = "train_model@{seed}" if key == "model" else "train@{architecture}-{seed}"
@@ -110,7 +110,7 @@ def main() -> None:
                 run.push()
 
             with process_group(hardware):
-                weights, history = fit(keep, resume)
+                weights, history = fit(keep, from_main(resume, hardware))
             about_run = {
                 "mlflow_run_id": run.record["id"],  # null if MLflow did not take it; the key is a tag of it
                 tracking.KEY: run.record["key"],

@@ -1,15 +1,19 @@
 import json
 
 import pytest
+import torch
 import yaml
 
 from benchmarks import pipeline
 from benchmarks.measure import Row, in_turn, markdown, row, write
 from benchmarks.reading import reading
 from benchmarks.resampling import resampling
+from benchmarks.training import OneBatch
 from closure import ROOT
+from conftest import FP32
 from ecg_temporal.params import check
 from ecg_temporal.settings import read_params
+from ecg_temporal.training.batches import Batches
 
 
 def line(ratio, goal):
@@ -52,6 +56,14 @@ def test_a_cpu_shows_ratios_alone_and_what_is_missed(tmp_path):
     assert "| 1 | 2 | s |" in markdown(rows, "h", True, [])
     write(tmp_path, rows, "page")
     assert json.loads((tmp_path / "results.json").read_text())[0]["goal"] == "≥ 2"
+
+
+def test_the_fixed_batch_is_read_once_and_as_ours_reads_it(splits):
+    batches, ours = (kind(splits["train"], 8, FP32) for kind in (OneBatch, Batches))
+    places = list(ours.shuffled(0, 1, 500))
+    first, again = batches.read(*places[0], 500), batches.read(*places[1], 500)
+    assert all(map(torch.equal, first, ours.read(*places[0], 500)))
+    assert all(a is b for a, b in zip(first, again, strict=True))
 
 
 def test_reading_and_resampling_agree_with_their_references(splits, monkeypatch):

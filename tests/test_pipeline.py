@@ -237,7 +237,7 @@ def test_experiments_in_a_copy_and_from_the_queue_keep_their_runs_and_leave_the_
     assert set(small["params.model.rnn"]) == {"lstm", "gru"}
     assert small["tags.dvc.experiment"].notna().all()
     assert "beside" in set(runs["tags.dvc.experiment"])
-    assert not list((project.folder / ".dvc/tmp/checkpoints").glob("*"))
+    assert not list((project.folder / ".dvc/tmp/checkpoints").glob("*.pt"))
     shown = pd.read_csv(pd.io.common.StringIO(project("dvc exp show --csv 2>/dev/null")))
     assert {"lstm", "gru"} <= set(shown["model.rnn"])
 

@@ -79,6 +79,14 @@ def test_class_counts(splits):
     assert counts.loc["AMI", "test"] == splits["test"].labels[:, k].sum()
 
 
+def test_a_class_without_a_record_is_absent(splits):
+    split = splits["train"]
+    assert split.absent == []
+    labels = split.labels.copy()
+    labels[:, [0, 5]] = 0
+    assert dataclasses.replace(split, labels=labels).absent == [split.description.classes[k] for k in (0, 5)]
+
+
 def test_a_split_survives_the_disk(splits, tmp_path):
     write_split(tmp_path, splits["test"])
     back = read_split(tmp_path)

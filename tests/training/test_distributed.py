@@ -16,6 +16,7 @@ from ecg_temporal.training.batches import Batches
 from ecg_temporal.training.hardware import Hardware
 
 CPU = torch.device("cpu")
+TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
 
 
 @pytest.fixture
@@ -46,8 +47,7 @@ def train(project, *launcher, out):
 
 
 def test_two_processes_train_as_one_does(project):
-    torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
-    for out, launcher in (("one", ()), ("two", torchrun)):
+    for out, launcher in (("one", ()), ("two", TORCHRUN)):
         done = train(project, *launcher, out=out)
         assert done.returncode == 0, done.stderr
     one, two = (pd.read_csv(project / out / "history.csv") for out in ("one", "two"))
@@ -59,6 +59,24 @@ def test_two_processes_train_as_one_does(project):
         torch.testing.assert_close(second[name], first[name], atol=1e-3, rtol=1e-3)
     about = json.loads((project / "two" / "run.json").read_text(encoding="utf-8"))
     assert about["hardware"].startswith("2 ×")
+
+
+def test_two_processes_go_on_from_a_checkpoint_that_the_first_alone_reads(project):
+    assert train(project, out="one").returncode == 0
+    tracking = project / "src" / "ecg_temporal" / "tracking.py"
+    code = tracking.read_text(encoding="utf-8")
+    stopped = '        if row["epoch"] == 2:\n            raise OSError("stopped")\n'
+    logs = '        self.record["rows"].append('
+    tracking.write_text(code.replace(logs, stopped + logs), encoding="utf-8")
+    assert "stopped" in train(project, out="none").stderr
+    tracking.write_text(code, encoding="utf-8")
+    (checkpoint,) = project.glob(".dvc/tmp/checkpoints/*.pt")
+    assert len(torch.load(checkpoint, weights_only=True)["history"]) == 1
+    done = train(project, *TORCHRUN, out="two")
+    assert done.returncode == 0, done.stderr
+    one, two = (pd.read_csv(project / out / "history.csv") for out in ("one", "two"))
+    np.testing.assert_allclose(two["train_loss"], one["train_loss"], atol=1e-5, rtol=0)
+    assert not checkpoint.exists()
 
 
 def test_processes_share_every_batch(splits):

@@ -5,6 +5,7 @@ import copy
 import pytest
 import torch
 
+from ecg_temporal.models.trunk import Convolution
 from ecg_temporal.training import loop
 from ecg_temporal.training.batches import Batches
 from ecg_temporal.training.graph import Captured
@@ -57,11 +58,22 @@ def test_a_gpu_reads_the_pieces_and_targets_that_a_cpu_reads(splits):
             assert torch.equal(one, other.cpu())
 
 
-def test_fp32_on_a_gpu_computes_what_a_cpu_computes(splits):
+def test_fp32_on_a_gpu_computes_what_a_cpu_computes(splits, monkeypatch):
     model = learner(splits["train"], rnn="none", trunk=NO_DROPOUT)
     signals = torch.from_numpy(splits["train"].signals[:8].copy())
+    products, as_product = [], Convolution.as_product
+
+    def counted(layer, x):
+        products.append(layer)
+        return as_product(layer, x)
+
+    monkeypatch.setattr(Convolution, "as_product", counted)
     here, there = model(signals), copy.deepcopy(model).to(CUDA)(signals.to(CUDA)).cpu()
     assert torch.allclose(here, there, atol=1e-5), (here - there).abs().max()
+    assert len(products) == sum(isinstance(layer, Convolution) for layer in model.modules())
+    with Hardware(CUDA, "bf16").autocast():
+        copy.deepcopy(model).to(CUDA)(signals.to(CUDA))
+    assert len(products) == sum(isinstance(layer, Convolution) for layer in model.modules())
 
 
 def test_bf16_trains_and_recurrent_layers_are_fp32(splits, monkeypatch):

@@ -26,7 +26,8 @@ class Convolution(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map [batch, inputs, 1, time] to [batch, outputs, 1, frames]."""
-        if x.is_cuda and not torch.is_autocast_enabled("cuda"):
+        exact = not (torch.is_autocast_enabled("cuda") or torch.backends.cudnn.allow_tf32)
+        if x.is_cuda and exact:
             return self.as_product(x)
         return super().forward(x)
 

@@ -34,7 +34,10 @@ def checkpoint_path(identity: dict[str, Any]) -> Path:
 
 @contextmanager
 def held(path: Path) -> Iterator[None]:
-    """Keep the checkpoint at `path` to this process; wait for another that trains the same."""
+    """Keep the checkpoint at `path` to this process; wait for another that trains the same.
+
+    The lock is an empty file beside it, which stays: removed, it would no longer hold those who wait for it.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path.with_suffix(".lock"))
     try:
@@ -78,9 +81,9 @@ def load(path: Path) -> dict[str, Any] | None:
 
 
 def remove_old(path: Path, days: float = 30) -> None:
-    """Remove what lies beside `path` and no training has touched for `days`."""
-    for other in path.parent.glob("*"):
+    """Remove the checkpoints beside `path` that no training has touched for `days`."""
+    for other in path.parent.glob("*.pt"):
         # Another training may remove the same file at the same time.
         with suppress(FileNotFoundError):
-            if other.stem != path.stem and time.time() - other.stat().st_mtime > days * 86_400:
+            if other != path and time.time() - other.stat().st_mtime > days * 86_400:
                 other.unlink()

@@ -7,6 +7,7 @@ processes is another seed of them, not another experiment.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 import torch
 import torch.distributed as dist
@@ -15,6 +16,8 @@ from torch.distributed.nn.functional import all_reduce as differentiable_all_red
 from torch.nn.parallel import DistributedDataParallel
 
 from ecg_temporal.training.hardware import Hardware
+
+T = TypeVar("T")
 
 
 @contextmanager
@@ -30,6 +33,14 @@ def process_group(hardware: Hardware) -> Iterator[None]:
         yield
     finally:
         dist.destroy_process_group()
+
+
+def from_main(value: T, hardware: Hardware) -> T:
+    """Return the main process's `value` in every process."""
+    box = [value]
+    if hardware.processes > 1:
+        dist.broadcast_object_list(box, src=0)
+    return box[0]
 
 
 def parallel(model: nn.Module, hardware: Hardware) -> nn.Module:
