@@ -1,3 +1,4 @@
+import io
 import json
 import re
 import shutil
@@ -10,8 +11,10 @@ from xml.etree import ElementTree
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.transforms import Bbox
 from sklearn import metrics as sk
 
+from closure import ROOT
 from conftest import TRAINING
 from ecg_temporal.comparison import bootstrap
 from ecg_temporal.comparison.bootstrap import class_differences, draw, intervals, of_metric, resample
@@ -48,6 +51,7 @@ from ecg_temporal.reporting.tables import (
     sentence,
     verdict_rows,
 )
+from ecg_temporal.settings import read_params
 
 ARCHITECTURES = {
     "cnn": ArchitectureSettings(rnn="none", learning_rate=0.1),
@@ -434,6 +438,23 @@ def test_the_paper_is_drawn_beside_ptb_xl_alone(case):
         figure = figures.score_against_size(table, ARCHITECTURES, "")
         texts = [text.get_text() for text in figure.axes[0].texts]
         assert ("arXiv:2601.18830, CNN + BiLSTM" in texts) == on_ptbxl
+
+
+def test_names_in_the_first_figure_cover_no_other_name_no_point_and_no_error_bar():
+    table = pd.read_csv(ROOT / "reports" / "tables" / "comparison.csv")
+    params = read_params(ROOT / "params.yaml")["architectures"]
+    compared = {name: ArchitectureSettings(**settings) for name, settings in params.items()}
+    figure = figures.score_against_size(table, compared, "")
+    figure.savefig(io.BytesIO())
+    (axes,) = figure.axes
+    names = [text.get_window_extent() for text in axes.texts if text.get_text()]
+    assert len(names) == len(compared) + 1
+    for one, other in combinations(names, 2):
+        assert not one.overlaps(other)
+    models = table.set_index("name").loc[list(compared)]
+    for x, y, spread in models[["parameters", "macro_auprc", "macro_auprc_std"]].to_numpy():
+        ends = axes.transData.transform([(x / 1e6, y - spread), (x / 1e6, y + spread)])
+        assert not any(name.overlaps(Bbox(np.add(ends, [[-2, 0], [2, 0]]))) for name in names)
 
 
 def test_the_drawings_name_what_they_draw(case):

@@ -77,12 +77,13 @@ def score_against_size(
         for name, settings in architectures.items():
             color, marker = FAMILIES[family(settings)]
             row = models[name]
-            labels.append((row["parameters"] / 1e6, row["macro_auprc"], name, color))
             spread = row.get("macro_auprc_std")
+            spread = 0.0 if spread is None or pd.isna(spread) else spread
+            labels.append((row["parameters"] / 1e6, row["macro_auprc"], spread, name, color))
             axes.errorbar(
                 row["parameters"] / 1e6,
                 row["macro_auprc"],
-                yerr=None if spread is None or pd.isna(spread) else spread,
+                yerr=spread or None,
                 color=color,
                 marker=marker,
                 markersize=8,
@@ -92,19 +93,17 @@ def score_against_size(
             )
         if (table["kind"] == "paper").any():
             axes.axhline(PAPER["macro_auprc"], color="black", linewidth=1, linestyle="--")
-            axes.annotate(
-                "arXiv:2601.18830, CNN + BiLSTM",
-                (0.005, PAPER["macro_auprc"]),
-                xycoords=("axes fraction", "data"),
-                ha="left",
-                va="bottom",
-            )
         handles = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
         axes.legend(handles.values(), handles.keys(), frameon=False, ncols=3, loc="best", fontsize=8)
         axes.margins(x=0.2, y=0.14)
         axes.set(xlabel="parameters, millions", ylabel="macro-AUPRC, test fold")
         _title(figure, "What the temporal part buys: score against size", note)
-        _label_points(figure, axes, labels)
+        taken = _label_points(figure, axes, labels)
+        if (table["kind"] == "paper").any():
+            along = axes.get_yaxis_transform()  # x in widths of the axes
+            text = axes.text(0, PAPER["macro_auprc"], "arXiv:2601.18830, CNN + BiLSTM", transform=along)
+            places = [{"x": x, "va": side} for x in np.linspace(0.005, 0.7, 30) for side in ("bottom", "top")]
+            _place(text, places, taken)
         return figure
 
 
@@ -342,28 +341,45 @@ def _title(figure: Figure, title: str, note: str) -> None:
     figure.suptitle(f"{title}\n{note}" if note else title, fontsize=11, fontweight="bold")
 
 
-def _label_points(figure: Figure, axes: mpl.axes.Axes, points: list[tuple[float, float, str, str]]) -> None:
-    """Write each name beside its point, in its colour, where it covers no other name or point."""
-    figure.canvas.draw()  # fixes the layout, so that places can be compared in pixels
-    places = [(9, 0, "left", "center"), (-9, 0, "right", "center")]
+def _label_points(
+    figure: Figure, axes: mpl.axes.Axes, points: list[tuple[float, float, float, str, str]]
+) -> list[Bbox]:
+    """Write each name beside its point, in its colour, where it covers no other name, point or error bar.
+
+    A point is x, y, half of its error bar, name and colour. Returns what is covered then, in pixels.
+    """
+    figure.draw_without_rendering()  # fixes the layout, so that places can be compared in pixels
+    sides = [(9, 0, "left", "center"), (-9, 0, "right", "center")]
     for step in (11, 22, 33, 44):
         for side, align in ((9, "left"), (-9, "right"), (0, "center")):
-            places += [(side, step, align, "bottom"), (side, -step, align, "top")]
-    dots = [axes.transData.transform((x, y)) for x, y, *_ in points]
-    taken: list[Bbox] = [Bbox.from_extents(x - 7, y - 7, x + 7, y + 7) for x, y in dots]
-    for x, y, name, color in sorted(points, key=lambda point: point[1]):
+            sides += [(side, step, align, "bottom"), (side, -step, align, "top")]
+    places = [{"position": (dx, dy), "ha": ha, "va": va} for dx, dy, ha, va in sides]
+    taken: list[Bbox] = []
+    for x, y, spread, *_ in points:
+        (left, bottom), (right, top) = axes.transData.transform([(x, y - spread), (x, y + spread)])
+        middle = (bottom + top) / 2
+        taken.append(Bbox.from_extents(left - 7, middle - 7, right + 7, middle + 7))
+        taken.append(Bbox.from_extents(left - 4, bottom, right + 4, top))
+    for x, y, _, name, color in sorted(points, key=lambda point: point[1]):
         text = axes.annotate(
             name, (x, y), (0, 0), textcoords="offset points", fontsize=7.5, color=color, fontweight="bold"
         )
         text.set_path_effects([withStroke(linewidth=2, foreground="white")])
-        for dx, dy, horizontal, vertical in places:
-            text.set(ha=horizontal, va=vertical, position=(dx, dy))
-            box = text.get_window_extent()
-            if not any(box.overlaps(other) for other in taken):
-                break
-        taken.append(box)
+        dx, dy = _place(text, places, taken)["position"]
         if abs(dy) > 11:
             axes.annotate(
                 "", (x, y), (dx, dy), textcoords="offset points",
                 arrowprops={"arrowstyle": "-", "color": "#999999", "linewidth": 0.6},
             )  # fmt: skip
+    return taken
+
+
+def _place(text: mpl.text.Text, places: list[dict[str, Any]], taken: list[Bbox]) -> dict[str, Any]:
+    """Put `text` at the first of `places` where it covers nothing, or at the last; return which it is."""
+    for place in places:
+        text.set(**place)
+        box = text.get_window_extent()
+        if not any(box.overlaps(other) for other in taken):
+            break
+    taken.append(box)
+    return place
