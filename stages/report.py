@@ -23,7 +23,7 @@ from ecg_temporal.reporting.examples import choose_examples, predicted_of_each
 from ecg_temporal.reporting.figures import draw_all
 from ecg_temporal.reporting.html import Shown, report_page
 from ecg_temporal.reporting.markdown import comparison_page
-from ecg_temporal.reporting.tables import SYNTHETIC, comparison, data_faults
+from ecg_temporal.reporting.tables import SYNTHETIC, comparison, data_faults, population
 from ecg_temporal.settings import read_params, section
 from ecg_temporal.store import read_split
 from ecg_temporal.training.settings import TrainSettings
@@ -107,7 +107,9 @@ def main() -> None:
         [str(named[ecg_id]) for ecg_id in test.ecg_id],
     )
     counts = read_csv(METRICS / "labels.csv")
-    html = report_page(recipe, table, results, findings, about, counts, faults, shown)
+    html = report_page(
+        recipe, table, results, findings, about, population(records, ecg_id), counts, faults, shown
+    )
     with files.replacing_file(OUT / "index.html") as temporary:
         temporary.write_text(html, encoding="utf-8")
     print(f"{OUT / 'comparison.md'}: {len(names)} architectures on {about.dataset}")

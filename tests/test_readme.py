@@ -37,6 +37,12 @@ def test_the_published_table_is_what_the_stages_found():
     assert [row for row in constant if row not in REPORT.splitlines()] == []
 
 
+def test_the_citation_has_types_that_its_format_knows():
+    found = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert found["cff-version"] == "1.2.0" and found["type"] in ("software", "dataset")
+    assert {each["type"] for each in found["references"]} <= {"article", "data", "software"}  # no dataset
+
+
 @pytest.mark.parametrize("name", sorted(PUBLISHED))
 def test_every_published_training_is_of_the_epochs_and_seeds_of_the_params(name):
     history = pd.read_csv(ROOT / "metrics" / "history" / f"{name}.csv")
@@ -68,7 +74,7 @@ ELSEWHERE = {
     "dvc pull -r published": "test_a_newcomer_pulls_the_winner_and_predicts_real_records",
 }
 COMMANDS = re.findall(
-    r"^    ((?:export|dvc|ecg-temporal|mlflow|curl|pip|make|TRAIN_LAUNCHER=\S+) .+?)(?: +# .*)?$",
+    r"^    ((?:export|dvc|ecg-temporal|find /data|mlflow|curl|pip|make|TRAIN_LAUNCHER=\S+) .+?)(?: +# .*)?$",
     README,
     re.M,
 )
@@ -83,7 +89,7 @@ def ask_mlflow(project, command, post):
         if "serve" not in arguments:
             assert b"MLflow" in urllib.request.urlopen(uri, timeout=30).read()
             return
-        signals = json.dumps({"inputs": np.zeros((1, 12, 1000)).tolist()})
+        signals = json.dumps({"inputs": np.tile(500 * np.sin(np.arange(1000) / 15), (1, 12, 1)).tolist()})
         (project.folder / "request.json").write_text(signals)
         post = post.replace("127.0.0.1:5001", uri)
         said = project(re.sub(r"-d .*", "-d @request.json --silent --show-error", post))

@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -41,7 +41,11 @@ def main(arguments: list[str] | None = None) -> None:
         "likely subclass may be out and a less likely one in. Not a medical device.",
     )
     predict.add_argument(
-        "records", nargs="+", type=Path, metavar="RECORD", help="a record or a folder of them"
+        "records",
+        nargs="+",
+        type=Path,
+        metavar="RECORD",
+        help="a record or a folder of them; - reads their names from stdin, one a line",
     )
     predict.add_argument(
         "--out", type=_file(".csv", ".json"), metavar="FILE", help=".csv or .json; by default CSV to stdout"
@@ -98,7 +102,7 @@ def _predict(options: argparse.Namespace) -> None:
     from ecg_temporal.inference.records import ECG, find_records, read_ecg
     from ecg_temporal.ptbxl.waveforms import RecordError
 
-    paths = find_records(options.records)
+    paths = find_records(_with_stdin(options.records))
     _, predictor = _load(options)
     # Before anything that takes long.
     for folder in filter(None, (options.out and options.out.parent, options.plot)):
@@ -139,6 +143,7 @@ def _predict(options: argparse.Namespace) -> None:
                 "probabilities": {
                     name: round(float(value), 5) for name, value in zip(classes, p, strict=True)
                 },
+                "decisions": {name: bool(decided) for name, decided in zip(classes, made, strict=True)},
             }
         )
     as_json = options.out is not None and options.out.suffix == ".json"
@@ -212,7 +217,6 @@ def _export(options: argparse.Namespace) -> None:
 
 def _register(options: argparse.Namespace) -> None:
     # MLflow's advice and bars would hide what is printed here.
-    warnings.filterwarnings("ignore", message=".*Add type hints to the `predict` method")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     from mlflow.exceptions import MlflowException
 
@@ -221,6 +225,7 @@ def _register(options: argparse.Namespace) -> None:
     from ecg_temporal.ptbxl.settings import dataset_of
     from ecg_temporal.tracking import without_secrets
 
+    warnings.filterwarnings("ignore", message=".*Add type hints to the `predict` method")
     dataset = dataset_of(read_params())
     for alias, name in winners().items():
         try:
@@ -234,6 +239,14 @@ def _register(options: argparse.Namespace) -> None:
             print(f"{alias} is not registered: {error}", file=sys.stderr)
             continue
         print(f"{registered}: {name}, {options.rule}")
+
+
+def _with_stdin(paths: list[Path]) -> Iterator[Path]:
+    for path in paths:
+        if str(path) == "-":
+            yield from (Path(line.strip()) for line in sys.stdin if line.strip())
+        else:
+            yield path
 
 
 def _load(options: argparse.Namespace, device: Literal["auto", "cpu"] = "auto") -> tuple[str, "Predictor"]:
@@ -285,11 +298,19 @@ def _csv(rows: list[dict[str, Any]], classes: list[str]) -> str:
 
 
 def _json(rows: list[dict[str, Any]]) -> str:
-    def finding(row: dict[str, Any], subclass: str) -> dict[str, Any]:
-        full = full_names(row["probabilities"]).get(subclass, subclass)
-        return {"subclass": subclass, "name": full, "probability": row["probabilities"][subclass]}
-
-    found = [{**row, "findings": [finding(row, subclass) for subclass in row["findings"]]} for row in rows]
+    found = []
+    for row in rows:
+        probabilities, decisions = row.pop("probabilities"), row.pop("decisions")
+        full = full_names(probabilities)
+        subclasses = {
+            subclass: {
+                "name": full.get(subclass, subclass),
+                "probability": p,
+                "decision": decisions[subclass],
+            }
+            for subclass, p in probabilities.items()
+        }
+        found.append({**row, "subclasses": subclasses})
     return json.dumps(found, indent=2) + "\n"
 
 

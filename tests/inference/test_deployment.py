@@ -90,6 +90,7 @@ def test_a_registered_model_is_served_on_loopback_and_refuses_a_wrong_shape(stor
     assert [int(each.version) for each in aliased] == [1, 1]
     found = mlflow.MlflowClient().get_model_version_by_alias("ecg-temporal", "winner")
     assert found.tags["architecture"] == "cnn_gru" and "git.commit" in found.tags
+    assert f"git checkout {found.tags['git.commit']} && dvc repro evaluate@cnn_gru" in found.description
     required = Path(mlflow.pyfunc.get_model_dependencies(uri)).read_text()
     assert re.search(r"^torch==[\d.]+$", required, re.MULTILINE)  # a version that PyPI has
     signals = splits["test"].signals[:2].astype(np.float32)
@@ -109,6 +110,9 @@ def test_a_registered_model_is_served_on_loopback_and_refuses_a_wrong_shape(stor
         for wrong in (np.where(signals > 0, 1e9, 0), np.full_like(signals, np.nan), signals[:, :, :99]):
             status, answer = post(url, {"inputs": wrong.tolist()})
             assert status == 400 and re.search("is missing or beyond|at least 100", answer), (status, answer)
+        for wrong in (signals / 1000, 0 * signals):  # millivolts, nothing
+            status, answer = post(url, {"inputs": wrong.tolist()})
+            assert status == 400 and "is the unit right?" in answer, (status, answer)
         status, answer = post(url, {"signals": 1})
         assert 400 <= status < 500, (status, answer)
 

@@ -170,7 +170,9 @@ def test_what_cannot_be_used_is_refused_by_name(trained, splits):
     (trained / "empty" / "folder.hea").mkdir(parents=True)
     with pytest.raises(FileNotFoundError, match="empty: no WFDB header"):
         find_records([trained / "empty"])
-    with pytest.raises(ValueError, match="are: cnn_gru. If .* `dvc repro evaluate@cnn_lstm` trains it"):
+    with pytest.raises(
+        ValueError, match="are: cnn_gru, which --model names. If .* `dvc repro evaluate@cnn_lstm` trains it"
+    ):
         load_predictor("cnn_lstm", "half", FP32)
     rules = json.loads((trained / "decisions" / "cnn_gru.json").read_text())
     (trained / "decisions" / "cnn_gru.json").write_text(json.dumps(rules | {"seeds": []}))
@@ -195,11 +197,12 @@ def test_the_command_writes_csv_json_and_pictures(trained, splits, capsys):
     assert all(0 <= float(rows[0][name]) <= 1 for name in splits["test"].description.classes)
     cli.main(["predict", "records/one.hea", "--model", "cnn_gru", "--out", "found.json", "--plot", "drawn"])
     (found,) = json.loads((trained / "found.json").read_text())
-    assert found["probabilities"].keys() == set(splits["test"].description.classes)
-    for finding in found["findings"]:
-        assert finding["name"] == NAMES[finding["subclass"]]
-        assert finding["probability"] == found["probabilities"][finding["subclass"]]
-    assert [row["subclass"] for row in found["findings"]] == rows[0]["findings"].split(";")
+    assert found["subclasses"].keys() == set(splits["test"].description.classes)
+    for subclass, said in found["subclasses"].items():
+        assert said["name"] == NAMES[subclass]
+        assert said["probability"] == float(rows[0][subclass])
+        assert said["decision"] == (subclass in found["findings"])
+    assert found["findings"] == rows[0]["findings"].split(";")
     assert (trained / "drawn" / "records" / "one.png").stat().st_size > 20_000
 
 
@@ -337,6 +340,37 @@ def test_a_dead_lead_and_an_unlikely_amplitude_are_told(trained, splits, capsys)
     write(folder, "dead", signals)
     cli.main(["predict", "records/good", "records/dead", "--model", "cnn_gru"])
     assert capsys.readouterr().err == "records/dead: lead V1 is constant\n"
+
+
+def test_a_lead_away_from_zero_is_moved_to_it_and_that_is_told(trained, splits, capsys):
+    signals = splits["test"].signals[0] - splits["test"].signals[0].mean(axis=1, keepdims=True).round()
+    folder = trained / "records"
+    write(folder, "near", signals.astype(np.int16) + 90)
+    near = read_ecg(folder / "near")
+    assert near.offsets == {} and near.signals.mean() == pytest.approx(90, abs=1)
+    far = signals.astype(np.int16)
+    far[[0, 7]] += np.array([[2000], [-500]], np.int16)
+    write(folder, "far", far)
+    moved = read_ecg(folder / "far")
+    assert {lead: round(mv, 2) for lead, mv in moved.offsets.items()} == {"I": 2.0, "V2": -0.5}
+    np.testing.assert_allclose(moved.signals, signals, atol=1.5)
+    cli.main(["predict", "records/far", "--model", "cnn_gru"])
+    assert "leads away from zero, whose mean (mV) is taken away: I +2, V2 -0.5" in capsys.readouterr().err
+
+
+def test_a_record_without_any_signal_is_refused(trained):
+    write(trained / "records", "flat", np.full((12, 1000), 7, np.int16))
+    with pytest.raises(RecordError, match="records/flat: all twelve leads are constant"):
+        read_ecg(trained / "records" / "flat")
+
+
+def test_names_of_records_come_from_stdin_too(trained, splits, capsys, monkeypatch):
+    for k, name in enumerate(("one", "two")):
+        write(trained / "records", name, splits["test"].signals[k])
+    monkeypatch.setattr("sys.stdin", io.StringIO("records/two.hea\n\nrecords/one\n"))
+    cli.main(["predict", "-", "--model", "cnn_gru"])
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert [row["record"] for row in rows] == ["records/two", "records/one"]
 
 
 def test_the_paper_has_its_true_size_and_no_probability_of_zero():

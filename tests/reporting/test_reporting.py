@@ -48,6 +48,7 @@ from ecg_temporal.reporting.tables import (
     data_faults,
     figure_table,
     markdown,
+    population,
     sentence,
     verdict_rows,
 )
@@ -654,7 +655,9 @@ def page_of(labels, results, findings, splits, recipe=RECIPE):
     counts = pd.DataFrame({"subclass": CLASSES, "all": [10, 20, 3]})
     shown = Shown(predicted_of_each(truth, decisions), examples, signals, list(map(str, range(300))))
     faults = data_faults({"7": "<r7>.dat: no such file"}, {}, [])
-    return report_page(recipe, table, results, findings, about, counts, faults, shown)
+    records = pd.DataFrame({"patient_id": PATIENTS, "sex": PATIENTS % 2, "age": 50.0}, range(300))
+    people = population(records, {"train": np.arange(200), "test": np.arange(200, 300)})
+    return report_page(recipe, table, results, findings, about, people, counts, faults, shown)
 
 
 @pytest.fixture(scope="module")
@@ -674,6 +677,13 @@ def test_the_page_is_whole_and_needs_no_network(html):
     for section in re.findall(r'<section id="(\w+)".*?</section>', page, re.DOTALL):
         assert f'href="#{section}"' in page
     outline = ElementTree.fromstring(re.search(r"<main>.*</main>", page, re.DOTALL)[0])
+    facts = outline.findall(".//section[@id='data']//tbody")[0]
+    said = {row.find("th").text: [cell.text for cell in row.findall("td")] for row in facts}
+    assert said == {
+        "train": ["200", "100", "50", "50"],
+        "test": ["100", "50", "50", "50"],
+        "all": ["300", "150", "50", "50"],
+    }
     charts = outline.findall(".//svg")
     assert len(charts) >= 14
     for chart in charts:  # every figure has its data, and says in words what it shows
@@ -702,7 +712,7 @@ def test_the_charts_and_bold_figures_are_those_of_the_findings(case, html):
     page = unescape(html.read_text(encoding="utf-8"))
     truth = labels["test"]
     said = predicted_of_each(truth, np.roll(truth, 1, axis=0).astype(bool))
-    assert f"predicted for records with AMI, NORM: {said[0, 1]:.0%}<" in page and said[0, 1] != said[1, 0]
+    assert f"NORM, predicted for records with AMI: {said[0, 1]:.0%}<" in page and said[0, 1] != said[1, 0]
     from_best = of_metric(findings.from_best, "macro_auprc")
     order, what = order_shown(findings.order)
     assert what == "macro-AUPRC, ≥ 10 positives"
@@ -729,7 +739,7 @@ def test_the_charts_and_bold_figures_are_those_of_the_findings(case, html):
 def test_an_ecg_is_drawn_to_scale_and_nothing_of_it_is_cut_off():
     signals = np.zeros((2, 500), np.int16)
     signals[0, 100], signals[0, 200], signals[1, 300] = 4000, -3000, 1000
-    chart = ElementTree.fromstring(svg.ecg(signals, ("V1", "II"), 100))
+    chart = ElementTree.fromstring(svg.ecg(signals, ("V1", "II"), 100, "a record"))
     (v1, two) = [
         np.array([point.split() for point in path.get("d")[1:].split("L")], float)
         for path in chart.findall("path[@class='trace']")
@@ -781,6 +791,11 @@ def test_a_browser_shows_the_page_without_an_error_and_sorts_the_table(html, tmp
       const seen = {};
       heads[1].click(); seen.down = names(); heads[1].click(); seen.up = names();
       heads[0].click(); seen.byName = names();
+      heads[5].click(); seen.least = rows()[0].cells[5].dataset.value;
+      seen.all = rows().map((row) => row.cells[5].dataset.value).filter(Boolean);
+      const mark = document.querySelector("svg circle");
+      mark.dispatchEvent(new PointerEvent("pointerover", {bubbles: true}));
+      seen.tip = document.getElementById("tip").textContent;
       const fits = document.documentElement.scrollWidth <= document.documentElement.clientWidth;
       document.title = JSON.stringify({...seen, fits});
     """
@@ -797,7 +812,12 @@ def test_a_browser_shows_the_page_without_an_error_and_sorts_the_table(html, tmp
     value = pd.Series({"cnn_mixed": 3, "cnn_bilstm": 2, "cnn": 1, "model": 0})
     assert [name for name in seen["down"] if name in value] == list(value.index)
     assert [name for name in seen["up"] if name in value] == list(value.index[::-1])
-    assert seen["byName"] == sorted(seen["byName"], key=str.lower, reverse=True)
+    models, others = seen["byName"][:4], seen["byName"][4:]
+    assert set(models) == set(value.index)
+    for group in (models, others):
+        assert group == sorted(group, key=str.lower, reverse=True)
+    assert float(seen["least"]) == min(map(float, seen["all"][:4]))  # of a loss the least on top
+    assert re.fullmatch(r"\S+: .+, macro-AUPRC 0\.\d{4}", seen["tip"])
     assert seen["fits"], "the page is wider than a phone"
 
 

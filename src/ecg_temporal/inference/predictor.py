@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ecg_temporal.comparison.verdict import read_verdict
+from ecg_temporal.comparison.verdict import CANDIDATE, read_verdict
 from ecg_temporal.evaluation.decisions import DecisionRule, read_rules
 from ecg_temporal.models.classifier import ECGClassifier
 from ecg_temporal.training.artifacts import ModelSpec, read_model
@@ -20,6 +20,8 @@ MODELS, DECISIONS, VERDICT = Path("models"), Path("decisions"), Path("reports/ta
 BATCH_RECORDS = 64
 SHORTEST_SECONDS = 1.0
 """Of a record that is predicted. Shorter ones than those of training score lower: the report's Context."""
+PLAUSIBLE_MV = (0.1, 10)
+"""From lowest to highest sample of a lead, in the median over leads: so it is in all of PTB-XL."""
 
 
 @dataclass(frozen=True)
@@ -90,11 +92,11 @@ def load_predictor(
     """
     trained = sorted({path.parent.parent.name for path in models.glob("*/*/weights.pt")})
     if name not in trained:
-        stage = "evaluate_model" if name == "model" else f"evaluate@{name}"
         raise ValueError(
-            f"{models / name}: no trained model; trained are: {', '.join(trained) or 'none'}. "
-            f"If params.yaml has it, `dvc repro {stage}` trains it alone. What the verdict on PTB-XL calls "
-            "enough is published: README.md, Use a trained model, has the command that brings it"
+            f"{models / name}: no trained model; trained are: {', '.join(trained) or 'none'}, which --model "
+            f"names. If params.yaml has it, `dvc repro {evaluation_stage(name)}` trains it alone. What the "
+            "verdict on PTB-XL calls enough is published: README.md, Use a trained model, has the command "
+            "that brings it"
         )
     fitted = read_rules(decisions / f"{name}.json")
     if rule not in fitted.rules:
@@ -105,6 +107,16 @@ def load_predictor(
     return Predictor(
         [model.to(hardware.device) for model, _ in loaded], loaded[0][1], fitted.rules[rule], hardware
     )
+
+
+def evaluation_stage(name: str) -> str:
+    """Return the DVC stage that, with all that it needs, makes an architecture ready to predict with."""
+    return "evaluate_model" if name == CANDIDATE else f"evaluate@{name}"
+
+
+def span_mv(signals: NDArray[np.number]) -> float:
+    """Return the millivolts that the leads of signals [leads, samples] in microvolts span, their median."""
+    return float(np.median(np.ptp(signals.astype(np.float64), axis=1))) / 1000
 
 
 def winners(verdict: Path = VERDICT) -> dict[str, str]:

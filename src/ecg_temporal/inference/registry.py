@@ -14,7 +14,9 @@ from mlflow.types import Schema, TensorSpec
 from ecg_temporal import tracking
 from ecg_temporal.evaluation.decisions import read_rules
 from ecg_temporal.inference import serving
-from ecg_temporal.inference.predictor import DECISIONS, MODELS, load_predictor
+from ecg_temporal.inference.predictor import DECISIONS, MODELS, evaluation_stage, load_predictor
+from ecg_temporal.ptbxl.settings import SyntheticSettings
+from ecg_temporal.ptbxl.synthetic import generate
 from ecg_temporal.training.hardware import choose_hardware
 
 NAME = "ecg-temporal"
@@ -44,7 +46,7 @@ def register(
     predictor = load_predictor(architecture, rule, choose_hardware("cpu", "fp32"), models, decisions)
     spec = predictor.spec
     experiment = tracking.configure(dataset)
-    example = np.zeros((1, len(spec.leads), 2 * spec.samples), np.float32)
+    example = generate(SyntheticSettings(records=300, seed=0))[0][:1].astype(np.float32)
     signature = ModelSignature(
         Schema([TensorSpec(np.dtype(np.float32), (-1, len(spec.leads), -1))]),
         Schema([TensorSpec(np.dtype(np.float64), (-1, len(spec.classes)))]),
@@ -96,4 +98,13 @@ def register(
     client.set_registered_model_alias(NAME, alias, number)
     for key, value in tags.items():
         client.set_model_version_tag(NAME, number, key, value)
+    described = (
+        f"Probabilities of {len(spec.classes)} diagnostic subclasses of a 12-lead ECG, by the ensemble of "
+        f"{architecture} (seeds {', '.join(map(str, seeds))}), rule {rule}. Not a medical device."
+    )
+    if commit := tags.get("git.commit"):
+        described += (
+            f" To make it again: `git checkout {commit} && dvc repro {evaluation_stage(architecture)}`."
+        )
+    client.update_model_version(NAME, number, described)
     return f"models:/{NAME}@{alias}"

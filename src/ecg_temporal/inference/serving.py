@@ -12,7 +12,13 @@ import numpy as np
 from mlflow.exceptions import MlflowException
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
-from ecg_temporal.inference.predictor import SHORTEST_SECONDS, Predictor, load_predictor
+from ecg_temporal.inference.predictor import (
+    PLAUSIBLE_MV,
+    SHORTEST_SECONDS,
+    Predictor,
+    load_predictor,
+    span_mv,
+)
 from ecg_temporal.training.hardware import choose_hardware
 
 LARGEST_MICROVOLTS = np.iinfo(np.int16).max
@@ -43,6 +49,12 @@ class ServedPredictor(PythonModel):  # type: ignore[misc]
             raise MlflowException.invalid_parameter_value(
                 f"a sample is missing or beyond ±{LARGEST_MICROVOLTS} microvolts"
             )
+        for k, record in enumerate(signals):
+            if not PLAUSIBLE_MV[0] <= span_mv(record) <= PLAUSIBLE_MV[1]:
+                raise MlflowException.invalid_parameter_value(
+                    f"the leads of record {k} span {1000 * span_mv(record):.3g} (their median), which is no "
+                    "ECG in microvolts: is the unit right?"
+                )
         return self.predictor.predict(signals)[0]
 
 

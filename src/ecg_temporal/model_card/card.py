@@ -82,7 +82,7 @@ def model_card(
         "- For research: a baseline to compare with, a model to probe, a start for other data.\n"
         "- Not for: diagnosis, triage or monitoring of people. **It is not a medical device**; nobody has tested it in "
         "care.\n"
-        "- Input: ten seconds or more of a resting 12-lead ECG; `ecg-temporal predict` resamples to "
+        "- Input: a resting 12-lead ECG of ten seconds or more (from a second on, with lower scores); `ecg-temporal predict` resamples to "
         f"{about.sampling_rate_hz} Hz. What is no such ECG gets an answer all the same.",
         "## Data\n\n"
         f"{about.dataset}: {len(people):,} records; folds 1–8 train; fold 9 calibrates; fold 10 tests"

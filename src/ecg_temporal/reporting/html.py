@@ -56,6 +56,7 @@ def report_page(
     results: Results,
     findings: Findings,
     about: Description,
+    people: pd.DataFrame,
     counts: pd.DataFrame,
     faults: list[str],
     shown: Shown,
@@ -71,6 +72,8 @@ def report_page(
     findings : Findings
     about : Description
         Of the test fold.
+    people : DataFrame
+        `tables.population`'s.
     counts : DataFrame
         metrics/labels.csv: positive records by subclass and split.
     faults : list of str
@@ -97,7 +100,7 @@ def report_page(
         ("calibration", "Calibration", _calibration(findings)),
         ("training", "Learning curves", _training(results, compared)),
         ("examples", "Right and wrong", _examples(shown, about)),
-        ("data", "The data", _data(counts, faults, about)),
+        ("data", "The data", _data(people, counts, faults, about)),
         ("methods", "How it was made", _methods(findings, about, recipe)),
     ]
     links = "".join(f'<li><a href="#{key}">{escape(title)}</a></li>' for key, title, _ in sections)
@@ -181,7 +184,10 @@ def _row_of(
 
 def _table(caption: str, heads: list[str], rows: str) -> str:
     """Return a table that sorts, in a region that scrolls where the screen is narrow."""
-    head = "".join(f'<th scope="col"><button type="button">{escape(text)}</button></th>' for text in heads)
+    head = ""
+    for text in heads:
+        lower = ' data-lower=""' if "↓" in text else ""
+        head += f'<th scope="col"{lower}><button type="button">{escape(text)}</button></th>'
     return (
         f'<div class="wide" tabindex="0" role="region" aria-label="{escape(caption)}"><table class="sortable">'
         f"<caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
@@ -199,9 +205,11 @@ def _cost(findings: Findings, score: pd.Series, compared: dict[str, Architecture
         front = pareto_front(spent, score[names])
         charts += f"<figure>{svg.scatter(marks, label, 'macro-AUPRC', front)}</figure>"
     return (
-        "<p>Nothing cheaper scores higher than what the dashed line joins. Point at a mark for its figures. Seconds of "
+        "<p>Nothing cheaper scores higher than what the dashed line joins. Point at a mark, or tap it, for its figures. Seconds of "
         "the training steps if all epochs were as fast as the fastest, which what else ran on the machine slows; the "
-        "shortest of 100 latencies; memory of a forward and backward pass.</p>"
+        "shortest of 100 latencies of a record of ten seconds; memory of a forward and backward pass. Trained on "
+        f"{escape(trained_on(findings.cost['training_hardware']))}; latency and memory, in fp32, on "
+        f"{escape('; '.join(sorted(set(findings.cost['latency_hardware']))))}.</p>"
         f'{_legend(compared)}<div class="charts">{charts}</div>'
     )
 
@@ -285,7 +293,7 @@ def _predicted(shown: Shown, classes: list[str], findings: Findings) -> str:
     return (
         "<p>Of the test records annotated with the diagnosis of a row, the share predicted to have that of a column, by "
         f"the ensemble of {escape(findings.verdict.least)}. Records have several diagnoses: off the diagonal are errors "
-        f'and co-occurring diagnoses. Darker is more.</p><figure class="one">{chart}</figure>'
+        f'and co-occurring diagnoses. The stronger the colour, the larger the share.</p><figure class="one">{chart}</figure>'
     )
 
 
@@ -318,7 +326,12 @@ def _examples(shown: Shown, about: Description) -> str:
     rows = [LEADS.index(lead) for lead in SHOWN_LEADS]
     cards, full = "", full_names(about.classes)
     for example in shown.examples:
-        chart = svg.ecg(shown.signals[example.row][rows], SHOWN_LEADS, about.sampling_rate_hz)
+        chart = svg.ecg(
+            shown.signals[example.row][rows],
+            SHOWN_LEADS,
+            about.sampling_rate_hz,
+            f"record {shown.names[example.row]}",
+        )
         truth, found = (
             ", ".join(full.get(name, name) for name in names) or "nothing"
             for names in (example.truth, example.predicted)
@@ -333,7 +346,7 @@ def _examples(shown: Shown, about: Description) -> str:
     return f'{said}<div class="charts">{cards}</div>'
 
 
-def _data(counts: pd.DataFrame, faults: list[str], about: Description) -> str:
+def _data(people: pd.DataFrame, counts: pd.DataFrame, faults: list[str], about: Description) -> str:
     columns = [column for column in counts.columns if column != "subclass"]
     rows, full_name = "", full_names(about.classes)
     for row in counts.to_dict("records"):
@@ -343,7 +356,9 @@ def _data(counts: pd.DataFrame, faults: list[str], about: Description) -> str:
         rows += f'<tr><th scope="row">{escape(name)}{full}</th>{cells}</tr>'
     items = "".join(f"<li>{escape(fault)}</li>" for fault in faults)
     return (
-        f"<p>{escape(about.dataset)} at {about.sampling_rate_hz} Hz: positive records by subclass and split.</p>"
+        f"<p>{escape(about.dataset)} at {about.sampling_rate_hz} Hz: who was recorded, and positive records by subclass "
+        "and split.</p>"
+        + _table("Records and patients", ["split", *people.columns], _population(people))
         + _table("Positive records", ["subclass", *columns], rows)
         + (
             f"<details><summary>What was wrong with the data</summary><ul>{items}</ul></details>"
@@ -351,6 +366,16 @@ def _data(counts: pd.DataFrame, faults: list[str], about: Description) -> str:
             else ""
         )
     )
+
+
+def _population(people: pd.DataFrame) -> str:
+    rows = ""
+    for split, row in people.iterrows():
+        cells = "".join(
+            "<td></td>" if pd.isna(value) else f'<td data-value="{value}">{value:,.0f}</td>' for value in row
+        )
+        rows += f'<tr><th scope="row">{escape(str(split))}</th>{cells}</tr>'
+    return rows
 
 
 def _methods(findings: Findings, about: Description, recipe: Recipe) -> str:

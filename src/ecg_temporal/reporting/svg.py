@@ -115,7 +115,10 @@ def forest(marks: Sequence[Mark], label: str, row: int = 22) -> str:
 
 
 def heat(values: NDArray[np.floating], rows: Sequence[str], columns: Sequence[str], what: str) -> str:
-    """Return a cell per value of [rows, columns], between 0 and 1, the darker the larger."""
+    """Return a cell per value of [rows, columns], between 0 and 1, the stronger its colour the larger.
+
+    A cell is told as: its column, `what`, its row.
+    """
     size = 22
     # The heads of columns are turned by 60 degrees.
     left, top = max(92, _wide(rows) + 16), max(92, 0.87 * _wide(columns) + 16)
@@ -132,15 +135,15 @@ def heat(values: NDArray[np.floating], rows: Sequence[str], columns: Sequence[st
         for j, other in enumerate(columns):
             value = float(values[i, j])
             shown = 0.0 if math.isnan(value) else value
-            title = f"{name}, {other}: " + ("no record" if math.isnan(value) else f"{value:.0%}")
+            title = f"{other}, {what} {name}: " + ("no record" if math.isnan(value) else f"{value:.0%}")
             body += (
                 f'<rect class="cell" x="{left + size * j}" y="{y}" width="{size - 1}" height="{size - 1}" '
             )
-            body += f'fill-opacity="{shown:.3f}"><title>{escape(f"{what} {title}")}</title></rect>'
-    return _svg(body, what, height, width)
+            body += f'fill-opacity="{shown:.3f}"><title>{escape(title)}</title></rect>'
+    return _svg(body, f"a column, {what} a row", height, width)
 
 
-def ecg(signals: NDArray[np.int16], leads: Sequence[str], rate: int) -> str:
+def ecg(signals: NDArray[np.int16], leads: Sequence[str], rate: int, name: str) -> str:
     """Return traces of int16 microvolts [leads, samples], one above the other, with bars of 1 mV."""
     left, millivolt = 44, 28.0
     step = (WIDTH - left - 4) / signals.shape[1]
@@ -155,7 +158,7 @@ def ecg(signals: NDArray[np.int16], leads: Sequence[str], rate: int) -> str:
     for second in range(signals.shape[1] // rate + 1):
         body += f'<path class="grid" d="M{left + second * rate * step:.1f} 4V{bottom:.1f}"/>'
     body += f'<text class="tick" x="{left}" y="{bottom + 14:.1f}">a line a second; bars: 1 mV</text>'
-    return _svg(body, f"ECG, leads {', '.join(leads)}", bottom + 20)
+    return _svg(body, f"ECG of {name}, leads {', '.join(leads)}", bottom + 20)
 
 
 def _frame(

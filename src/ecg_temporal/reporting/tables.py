@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from ecg_temporal.comparison.bootstrap import of_metric
 from ecg_temporal.comparison.results import Results, positives
@@ -30,6 +31,20 @@ PAPER = {
     "subset_accuracy": 0.5723,
 }
 """Jafari & Jafari, arXiv:2601.18830, CNN + one BiLSTM, as its abstract gives them."""
+
+
+def population(records: pd.DataFrame, ecg_id: dict[str, NDArray[np.int64]]) -> pd.DataFrame:
+    """Return who was recorded, by split and in all: records, patients, women in percent, median age."""
+    rows = {}
+    for split, ids in {**ecg_id, "all": np.concatenate(list(ecg_id.values()))}.items():
+        of_split = records.loc[ids]
+        rows[split] = {
+            "records": len(of_split),
+            "patients": of_split["patient_id"].nunique(),
+            "women, %": 100 * of_split["sex"].dropna().mean(),
+            "median age": of_split["age"].median(),
+        }
+    return pd.DataFrame.from_dict(rows, orient="index")
 
 
 def comparison(
