@@ -103,6 +103,8 @@ def _predict(options: argparse.Namespace) -> None:
     from ecg_temporal.ptbxl.waveforms import RecordError
 
     paths = find_records(_with_stdin(options.records))
+    if not paths:
+        raise ValueError("stdin names no record")
     _, predictor = _load(options)
     # Before anything that takes long.
     for folder in filter(None, (options.out and options.out.parent, options.plot)):
@@ -124,7 +126,7 @@ def _predict(options: argparse.Namespace) -> None:
                 raise ValueError(f"{error}{hint}") from None
             print(f"left out: {error}", file=sys.stderr)
             continue
-        _print_warnings(records[-1])
+        _print_warnings(records[-1], predictor)
     if not records:
         raise ValueError("no record is left")
     progress = tqdm(records, unit="record", desc="predicting", disable=len(records) < 100)
@@ -186,10 +188,10 @@ def _explain(options: argparse.Namespace) -> None:
     if len(paths) > 1:
         raise ValueError(f"{options.record} holds {len(paths)} records; name one of them")
     ecg = read_ecg(paths[0])
-    _print_warnings(ecg)
     name, predictor = _load(options)
     if options.order and predictor.spec.architecture.rnn == "none":
         raise ValueError(f"{name} has no recurrent layer, nothing in it rests on the order of frames")
+    _print_warnings(ecg, predictor)
     # What is drawn; hiding every part of half an hour would also take hours.
     signals = ecg.signals[:, : round(SECONDS * predictor.spec.sampling_rate_hz)]
     found = occlusion(predictor, signals, options.subclass)
@@ -244,7 +246,7 @@ def _register(options: argparse.Namespace) -> None:
 def _with_stdin(paths: list[Path]) -> Iterator[Path]:
     for path in paths:
         if str(path) == "-":
-            yield from (Path(line.strip()) for line in sys.stdin if line.strip())
+            yield from (Path(line.rstrip("\r\n")) for line in sys.stdin if line.strip())
         else:
             yield path
 
@@ -258,8 +260,12 @@ def _load(options: argparse.Namespace, device: Literal["auto", "cpu"] = "auto") 
     return name, load_predictor(name, options.rule, choose_hardware(device, "fp32"))
 
 
-def _print_warnings(ecg: "ECG") -> None:
-    for warning in ecg.quality_warnings():
+def _print_warnings(ecg: "ECG", predictor: "Predictor") -> None:
+    told = ecg.quality_warnings()
+    far = zip(predictor.spec.leads, predictor.offsets(ecg.signals).tolist(), strict=True)
+    if taken := ", ".join(f"{lead} {offset / 1000:+.2g}" for lead, offset in far if offset):
+        told.append(f"leads far from zero, whose mean (mV) is taken away: {taken}")
+    for warning in told:
         print(f"{ecg.name}: {warning}", file=sys.stderr)
 
 

@@ -48,6 +48,8 @@ def test_a_cause_in_one_place_is_found_there_and_nowhere_else(splits):
     class Peak(torch.nn.Module):
         """A logit that is the voltage of V2 between 2 and 2.5 seconds of a piece."""
 
+        mean, scale = torch.zeros(12, 1), torch.full((12, 1), 1000.0)
+
         def forward(self, signals):
             return signals[:, LEADS.index("V2"), 200:250].float().mean(dim=1, keepdim=True)
 

@@ -43,6 +43,7 @@ from ecg_temporal.reporting.markdown import CALIBRATION, RULE_METRICS, _after_ho
 from ecg_temporal.reporting.style import RULE_TEXTS, describe, leaning, order_shown, trained_on
 from ecg_temporal.reporting.tables import (
     METRICS,
+    PAPER,
     SYNTHETIC,
     comparison,
     data_faults,
@@ -452,6 +453,11 @@ def test_names_in_the_first_figure_cover_no_other_name_no_point_and_no_error_bar
     assert len(names) == len(compared) + 1
     for one, other in combinations(names, 2):
         assert not one.overlaps(other)
+    paper = axes.transData.transform((0, PAPER["macro_auprc"]))[1]
+    crossed = [
+        t.get_text() for t in axes.texts if t.get_window_extent().y0 < paper < t.get_window_extent().y1
+    ]
+    assert crossed == []
     models = table.set_index("name").loc[list(compared)]
     for x, y, spread in models[["parameters", "macro_auprc", "macro_auprc_std"]].to_numpy():
         ends = axes.transData.transform([(x / 1e6, y - spread), (x / 1e6, y + spread)])
@@ -750,6 +756,28 @@ def test_an_ecg_is_drawn_to_scale_and_nothing_of_it_is_cut_off():
     assert v1[:, 1].min() > 0 and two[:, 1].max() < height
 
 
+def test_the_page_leads_back_to_its_commit(html, tmp_path):
+    page = html.read_text(encoding="utf-8")
+    (command,) = re.findall(r"<pre><code>(git checkout .*)", unescape(page))
+
+    def run(text):
+        done = subprocess.run(text, shell=True, cwd=tmp_path, check=True, capture_output=True, text=True)
+        return done.stdout.strip()
+
+    run("git init -q . && git config user.email a@b && git config user.name a")
+    (tmp_path / "index.html").write_text("another\n", encoding="utf-8")
+    run("git add . && git commit -qm before")
+    (tmp_path / "index.html").write_text(page, encoding="utf-8")
+    run("git commit -qam this")
+    (tmp_path / "index.html").write_text("another\n", encoding="utf-8")
+    run("git commit -qam after")
+    saved = tmp_path / "saved"
+    saved.mkdir()
+    (saved / "index.html").write_text(page, encoding="utf-8")
+    run(command.replace("index.html", "saved/index.html"))
+    assert run("git log -1 --format=%s") == "this"
+
+
 @pytest.mark.parametrize("chart", ["forest", "heat"])
 @pytest.mark.parametrize(
     ("long", "letter"),
@@ -796,6 +824,12 @@ def test_a_browser_shows_the_page_without_an_error_and_sorts_the_table(html, tmp
       const mark = document.querySelector("svg circle");
       mark.dispatchEvent(new PointerEvent("pointerover", {bubbles: true}));
       seen.tip = document.getElementById("tip").textContent;
+      const late = document.querySelectorAll("#time svg [tabindex]")[0];
+      late.focus();
+      setTimeout(() => {
+        const shown = !document.getElementById("tip").hidden && document.getElementById("tip").textContent;
+        document.title = JSON.stringify({...JSON.parse(document.title), focused: shown});
+      }, 300);
       const fits = document.documentElement.scrollWidth <= document.documentElement.clientWidth;
       document.title = JSON.stringify({...seen, fits});
     """
@@ -805,7 +839,8 @@ def test_a_browser_shows_the_page_without_an_error_and_sorts_the_table(html, tmp
     )
     flags = "--headless --no-sandbox --disable-gpu --disable-background-networking --enable-logging=stderr"
     size = f"--window-size=500,900 --user-data-dir={tmp_path / 'profile'}"
-    command = [browser, *flags.split(), *size.split(), "--dump-dom", copy.as_uri()]
+    wait = ["--virtual-time-budget=2000", "--dump-dom"]
+    command = [browser, *flags.split(), *size.split(), *wait, copy.as_uri()]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
     assert "CONSOLE" not in done.stderr, done.stderr
     seen = json.loads(unescape(re.search(r"<title>(\{.*?\})</title>", done.stdout)[1]))
@@ -818,6 +853,7 @@ def test_a_browser_shows_the_page_without_an_error_and_sorts_the_table(html, tmp
         assert group == sorted(group, key=str.lower, reverse=True)
     assert float(seen["least"]) == min(map(float, seen["all"][:4]))  # of a loss the least on top
     assert re.fullmatch(r"\S+: .+, macro-AUPRC 0\.\d{4}", seen["tip"])
+    assert re.match(r"cnn: [+-]0\.\d{4} \[", seen["focused"])  # though the page scrolled to it
     assert seen["fits"], "the page is wider than a phone"
 
 

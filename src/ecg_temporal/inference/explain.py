@@ -53,7 +53,7 @@ def occlusion(
         raise ValueError(f"subclass {subclass!r}: must be one of {', '.join(spec.classes)}")
     column = spec.classes.index(subclass)
     window = round(WINDOW_SECONDS * spec.sampling_rate_hz)
-    x = torch.from_numpy(signals.astype(np.float32))[None].to(predictor.hardware.device)
+    x = torch.from_numpy(predictor.levelled(signals))[None].to(predictor.hardware.device)
     logits = _in_order if order else _shuffled
 
     @torch.inference_mode()

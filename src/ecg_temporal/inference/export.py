@@ -65,7 +65,8 @@ def export_onnx(predictor: Predictor, path: Path) -> None:
     model = onnx.load_from_string(buffer.getvalue())
     model.doc_string = (
         "Cut a record into pieces of `samples` (in the metadata), each half over the one before but the "
-        "last, which ends with the record. Take the mean of their logits, then "
+        "last, which ends with the record; from a lead that lies far from zero, take its mean away before. "
+        "Take the mean of their logits, then "
         "sigmoid(slope * logits + intercept) with the slope and the intercept of `rule`. With "
         "`thresholds`, predict each class whose probability is at least its threshold; if `likeliest` is "
         "true and none is, the most probable class. With `sets` (a character per class), predict the set "

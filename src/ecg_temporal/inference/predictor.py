@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -48,7 +49,8 @@ class Predictor:
         Parameters
         ----------
         signals : iterable of int16 arrays [leads, samples]
-            In microvolts at `spec.sampling_rate_hz`, leads in the order of `spec.leads`, of any length.
+            In microvolts at `spec.sampling_rate_hz`, leads in the order of `spec.leads`, of any length. They
+            are `levelled` first.
 
         """
         logits = [self.logits(batch) for batch in _batches(signals, BATCH_RECORDS)]
@@ -58,10 +60,27 @@ class Predictor:
         found = np.concatenate(logits)
         return self.rule.probabilities(found), self.rule.decide(found)
 
+    def offsets(self, signals: NDArray[Any]) -> NDArray[np.float64]:
+        """Return the microvolts by which the leads of [leads, samples] lie off the training, float64 [leads].
+
+        A lead does whose mean and median are both further from the training records' mean than their
+        standard deviation, on one side: that is the electrodes' or a converter's. The others have 0.
+        """
+        known, spread = (
+            getattr(self.models[0], name)[:, 0].double().cpu().numpy() for name in ("mean", "scale")
+        )
+        mean, median = signals.mean(axis=1) - known, np.median(signals, axis=1) - known
+        far = np.minimum(mean * np.sign(median), np.abs(median)) > spread
+        return np.where(far, mean, 0.0)
+
+    def levelled(self, signals: NDArray[Any]) -> NDArray[np.float32]:
+        """Return signals [leads, samples] without their `offsets`."""
+        return (signals - self.offsets(signals)[:, None]).astype(np.float32)
+
     @torch.inference_mode()
     def logits(self, signals: list[NDArray[np.int16]]) -> NDArray[np.float32]:
         """Return the mean logits over a record's pieces and the seeds, float32 [records, classes]."""
-        parts = [pieces(torch.from_numpy(np.array(one))[None], self.spec.samples) for one in signals]
+        parts = [pieces(torch.from_numpy(self.levelled(one))[None], self.spec.samples) for one in signals]
         flat = [piece for of_record in parts for piece in of_record]
         owner = np.repeat(np.arange(len(parts)), [len(of_record) for of_record in parts])
         logits = np.empty((len(flat), len(self.spec.classes)), np.float32)
@@ -93,10 +112,9 @@ def load_predictor(
     trained = sorted({path.parent.parent.name for path in models.glob("*/*/weights.pt")})
     if name not in trained:
         raise ValueError(
-            f"{models / name}: no trained model; trained are: {', '.join(trained) or 'none'}, which --model "
-            f"names. If params.yaml has it, `dvc repro {evaluation_stage(name)}` trains it alone. What the "
-            "verdict on PTB-XL calls enough is published: README.md, Use a trained model, has the command "
-            "that brings it"
+            f"{models / name}: no trained model; trained are: {', '.join(trained) or 'none'}. If params.yaml "
+            f"has it, `dvc repro {evaluation_stage(name)}` trains it alone. What the verdict on PTB-XL calls "
+            "enough is published: README.md, Use a trained model, has the command that brings it"
         )
     fitted = read_rules(decisions / f"{name}.json")
     if rule not in fitted.rules:
@@ -114,9 +132,13 @@ def evaluation_stage(name: str) -> str:
     return "evaluate_model" if name == CANDIDATE else f"evaluate@{name}"
 
 
-def span_mv(signals: NDArray[np.number]) -> float:
-    """Return the millivolts that the leads of signals [leads, samples] in microvolts span, their median."""
-    return float(np.median(np.ptp(signals.astype(np.float64), axis=1))) / 1000
+def span_mv(signals: NDArray[Any]) -> float:
+    """Return the millivolts that leads of [leads, samples] microvolts span, their median.
+
+    Constant leads do not count; 0 if all are constant.
+    """
+    span = np.ptp(signals.astype(np.float32), axis=1)
+    return float(np.median(span[span > 0])) / 1000 if span.any() else 0.0
 
 
 def winners(verdict: Path = VERDICT) -> dict[str, str]:

@@ -6,7 +6,7 @@ whose headers list SNOMED CT codes after `#Dx:`.
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,29 +16,19 @@ from ecg_temporal.inference.predictor import PLAUSIBLE_MV, SHORTEST_SECONDS, spa
 from ecg_temporal.ptbxl.settings import SAMPLING_RATE
 from ecg_temporal.ptbxl.waveforms import LEADS, RecordError, read_record
 
-LARGEST_OFFSET_MV = 0.1
-"""Of a lead's mean from zero. In 99 of 100 PTB-XL records it is .02 or less: models never met more."""
-
 
 @dataclass(frozen=True)
 class ECG:
-    """A record: its name, int16 microvolts [12, samples] at 100 Hz, and the codes that its header lists.
-
-    `offsets` are the means in millivolts, by lead, that were taken away from leads far from zero.
-    """
+    """A record: its name, int16 microvolts [12, samples] at 100 Hz, and the codes that its header lists."""
 
     name: str
     signals: NDArray[np.int16]
     codes: list[str]
-    offsets: dict[str, float] = field(default_factory=dict)
 
     def quality_warnings(self) -> list[str]:
         """Return what speaks against a good recording, or a right unit, though it can be predicted on."""
         span = np.ptp(self.signals.astype(np.int32), axis=1)
         told = [f"lead {lead} is constant" for lead, wide in zip(LEADS, span, strict=True) if not wide]
-        if self.offsets:
-            far = ", ".join(f"{lead} {mv:+.2g}" for lead, mv in self.offsets.items())
-            told.append(f"leads away from zero, whose mean (mV) is taken away: {far}")
         middle = span_mv(self.signals)
         if middle and not PLAUSIBLE_MV[0] <= middle <= PLAUSIBLE_MV[1]:
             told.append(f"its leads span {middle:.3g} mV (their median): are unit and gain right?")
@@ -48,7 +38,7 @@ class ECG:
 def find_records(paths: Iterable[Path]) -> list[Path]:
     """Return the records at `paths`, without suffix: records with or without suffix, and all below folders.
 
-    Of a record in several segments in a folder, the segments are no records of their own.
+    Of a record in several segments, the segments are no records of their own.
 
     Raises:
         FileNotFoundError: there is no such record, or a folder holds none.
@@ -71,7 +61,8 @@ def find_records(paths: Iterable[Path]) -> list[Path]:
             found[record] = None
         else:
             raise FileNotFoundError(f"{path}: neither a folder nor a record: there is no {record}.hea")
-    return list(found)
+    segments = {segment for record in found for segment in _segments(record.with_name(record.name + ".hea"))}
+    return [record for record in found if record not in segments]
 
 
 def read_ecg(path: Path) -> ECG:
@@ -91,15 +82,10 @@ def read_ecg(path: Path) -> ECG:
         raise RecordError("another length", f"{path}: {seconds:g} s is shorter than {SHORTEST_SECONDS:g} s")
     if not np.ptp(signals, axis=1).any():
         raise RecordError("no signal", f"{path}: all twelve leads are constant")
-    means = signals.mean(axis=1)
-    means[np.abs(means) <= 1000 * LARGEST_OFFSET_MV] = 0
-    bounds = np.iinfo(np.int16)
-    signals = np.clip(signals - means.round()[:, None], bounds.min, bounds.max).astype(np.int16)
-    offsets = {lead: mean / 1000 for lead, mean in zip(LEADS, means.tolist(), strict=True) if mean}
     header = path.with_name(path.name + ".hea").read_text(encoding="utf-8", errors="replace")
     listed = re.search(r"^#[ \t]*Dx:[ \t]*(.*)$", header, re.MULTILINE)
     codes = [code.strip() for code in listed[1].split(",")] if listed else []
-    return ECG(str(path), signals, [code for code in codes if code not in ("", "Unknown")], offsets)
+    return ECG(str(path), signals, [code for code in codes if code not in ("", "Unknown")])
 
 
 def _segments(header: Path) -> list[Path]:

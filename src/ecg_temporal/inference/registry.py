@@ -96,15 +96,14 @@ def register(
         )
     number = str(logged.registered_model_version)
     client.set_registered_model_alias(NAME, alias, number)
-    for key, value in tags.items():
-        client.set_model_version_tag(NAME, number, key, value)
     described = (
         f"Probabilities of {len(spec.classes)} diagnostic subclasses of a 12-lead ECG, by the ensemble of "
         f"{architecture} (seeds {', '.join(map(str, seeds))}), rule {rule}. Not a medical device."
     )
     if commit := tags.get("git.commit"):
-        described += (
-            f" To make it again: `git checkout {commit} && dvc repro {evaluation_stage(architecture)}`."
-        )
+        again = f"git checkout {commit} && dvc repro {evaluation_stage(architecture)}"
+        described += f" To make it again, if all was committed: `{again}`."
     client.update_model_version(NAME, number, described)
+    for key, value in tags.items():
+        client.set_model_version_tag(NAME, number, key, value)
     return f"models:/{NAME}@{alias}"

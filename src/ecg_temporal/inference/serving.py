@@ -52,8 +52,8 @@ class ServedPredictor(PythonModel):  # type: ignore[misc]
         for k, record in enumerate(signals):
             if not PLAUSIBLE_MV[0] <= span_mv(record) <= PLAUSIBLE_MV[1]:
                 raise MlflowException.invalid_parameter_value(
-                    f"the leads of record {k} span {1000 * span_mv(record):.3g} (their median), which is no "
-                    "ECG in microvolts: is the unit right?"
+                    f"the leads of record {k} span {1000 * span_mv(record):.3g} (the median of those that "
+                    "are not constant), which is no ECG in microvolts: is the unit right?"
                 )
         return self.predictor.predict(signals)[0]
 

@@ -83,7 +83,7 @@ def model_card(
         "- Not for: diagnosis, triage or monitoring of people. **It is not a medical device**; nobody has tested it in "
         "care.\n"
         "- Input: a resting 12-lead ECG of ten seconds or more (from a second on, with lower scores); `ecg-temporal predict` resamples to "
-        f"{about.sampling_rate_hz} Hz. What is no such ECG gets an answer all the same.",
+        f"{about.sampling_rate_hz} Hz. Most of what is no such ECG gets an answer all the same.",
         "## Data\n\n"
         f"{about.dataset}: {len(people):,} records; folds 1–8 train; fold 9 calibrates; fold 10 tests"
         f"{', and it is there that the verdict called this architecture enough' if decided else ''}. {_who(people)}{PTBXL if on_ptbxl else ''}",

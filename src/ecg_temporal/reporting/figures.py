@@ -98,8 +98,9 @@ def score_against_size(
         axes.margins(x=0.2, y=0.14)
         axes.set(xlabel="parameters, millions", ylabel="macro-AUPRC, test fold")
         _title(figure, "What the temporal part buys: score against size", note)
-        taken = _label_points(figure, axes, labels)
-        if (table["kind"] == "paper").any():
+        beside_paper = (table["kind"] == "paper").any()
+        taken = _label_points(figure, axes, labels, [PAPER["macro_auprc"]] if beside_paper else [])
+        if beside_paper:
             along = axes.get_yaxis_transform()  # x in widths of the axes
             text = axes.text(0, PAPER["macro_auprc"], "arXiv:2601.18830, CNN + BiLSTM", transform=along)
             places = [{"x": x, "va": side} for x in np.linspace(0.005, 0.7, 30) for side in ("bottom", "top")]
@@ -342,11 +343,15 @@ def _title(figure: Figure, title: str, note: str) -> None:
 
 
 def _label_points(
-    figure: Figure, axes: mpl.axes.Axes, points: list[tuple[float, float, float, str, str]]
+    figure: Figure,
+    axes: mpl.axes.Axes,
+    points: list[tuple[float, float, float, str, str]],
+    lines: list[float],
 ) -> list[Bbox]:
-    """Write each name beside its point, in its colour, where it covers no other name, point or error bar.
+    """Write each name beside its point, in its colour, where it covers no other name, point, bar or line.
 
-    A point is x, y, half of its error bar, name and colour. Returns what is covered then, in pixels.
+    A point is x, y, half of its error bar, name and colour; a line is horizontal, at a y. Returns what is
+    covered then by names, points and bars, in pixels.
     """
     figure.draw_without_rendering()  # fixes the layout, so that places can be compared in pixels
     sides = [(9, 0, "left", "center"), (-9, 0, "right", "center")]
@@ -354,7 +359,8 @@ def _label_points(
         for side, align in ((9, "left"), (-9, "right"), (0, "center")):
             sides += [(side, step, align, "bottom"), (side, -step, align, "top")]
     places = [{"position": (dx, dy), "ha": ha, "va": va} for dx, dy, ha, va in sides]
-    taken: list[Bbox] = []
+    heights = [axes.transData.transform((0, y))[1] for y in lines]
+    taken = [Bbox.from_extents(axes.bbox.x0, y - 2, axes.bbox.x1, y + 2) for y in heights]
     for x, y, spread, *_ in points:
         (left, bottom), (right, top) = axes.transData.transform([(x, y - spread), (x, y + spread)])
         middle = (bottom + top) / 2
@@ -371,7 +377,7 @@ def _label_points(
                 "", (x, y), (dx, dy), textcoords="offset points",
                 arrowprops={"arrowstyle": "-", "color": "#999999", "linewidth": 0.6},
             )  # fmt: skip
-    return taken
+    return taken[len(lines) :]
 
 
 def _place(text: mpl.text.Text, places: list[dict[str, Any]], taken: list[Bbox]) -> dict[str, Any]:

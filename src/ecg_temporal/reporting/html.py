@@ -39,6 +39,9 @@ DASHES = "<p>Dashed: two recurrent layers, or a wider trunk. Dotted: three. Dash
 STYLE = (Path(__file__).parent / "page.css").read_text(encoding="utf-8")
 SCRIPT = (Path(__file__).parent / "page.js").read_text(encoding="utf-8")
 
+FIND_COMMIT = "git checkout $(git log --all --reverse --format=%h --find-object=$(git hash-object index.html) | head -1)"
+"""A page can't name the commit that it will be in, but Git finds it."""
+
 
 @dataclass(frozen=True)
 class Shown:
@@ -403,9 +406,9 @@ def _methods(findings: Findings, about: Description, recipe: Recipe) -> str:
         "within a replicate; percentiles, which say what another fold of this size would give. They don't say how "
         "much another training would differ.</li>"
         f"<li>Trained on {escape(trained_on(findings.cost['training_hardware']))}.</li></ul>"
-        "<p>To reproduce it, with the params.yaml and dvc.lock that belong to this page (another processor gives slightly "
-        "other weights):</p>"
-        f"<pre><code>make setup &amp;&amp; source .venv/bin/activate\n{source}dvc repro</code></pre>"
+        "<p>To reproduce it, in a clone of the project, from the commit that this page, saved as index.html, is in "
+        "(another processor gives slightly other weights):</p>"
+        f"<pre><code>{escape(FIND_COMMIT)}\nmake setup &amp;&amp; source .venv/bin/activate\n{source}dvc repro</code></pre>"
         "<p>All tables and intervals: comparison.md and tables/ beside this page. "
         f"Signals and labels of the test fold: SHA-256 <code>{about.sha256[:16]}…</code></p>"
     )

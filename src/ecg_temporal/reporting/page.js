@@ -1,5 +1,5 @@
-// Sorts a table by the column whose heading is clicked: first the best on top, then the worst. Empty cells and
-// what is no architecture stay last.
+// Sorts a table by the column whose heading is clicked: first downwards, a loss upwards, so that the best is on
+// top; then the other way. Empty cells and what is no architecture stay last.
 for (const table of document.querySelectorAll("table.sortable")) {
   const heads = [...table.querySelectorAll("thead th")];
   heads.forEach((head, column) => head.querySelector("button").addEventListener("click", () => {
@@ -28,17 +28,36 @@ for (const table of document.querySelectorAll("table.sortable")) {
 const tip = document.body.appendChild(document.createElement("div"));
 tip.id = "tip";
 tip.hidden = true;
+let shown = null;
 for (const title of document.querySelectorAll("svg title")) {
   title.parentNode.setAttribute("aria-label", title.textContent);
   title.remove();
 }
-for (const kind of ["pointerover", "focusin", "click"]) document.addEventListener(kind, ({ target }) => {
-  const mark = target.closest("svg [aria-label]");
-  tip.hidden = !mark;
-  if (!mark) return;
-  tip.textContent = mark.getAttribute("aria-label");
-  const { left, bottom } = mark.getBoundingClientRect();
-  tip.style.left = `${Math.max(4, Math.min(left, document.documentElement.clientWidth - tip.offsetWidth - 4))}px`;
-  tip.style.top = `${Math.min(bottom + 6, window.innerHeight - tip.offsetHeight - 4)}px`;
+const place = (x, y) => {
+  tip.style.left = tip.style.top = "0";  // its width depends on what is left of the line
+  tip.style.left = `${Math.max(4, Math.min(x, document.documentElement.clientWidth - tip.offsetWidth - 4))}px`;
+  tip.style.top = `${Math.max(4, Math.min(y + 12, window.innerHeight - tip.offsetHeight - 4))}px`;
+};
+const atMark = () => {
+  const { left, bottom } = shown.getBoundingClientRect();
+  place(left, bottom);
+};
+for (const kind of ["pointerover", "focusin", "click"]) document.addEventListener(kind, (event) => {
+  shown = event.target.closest("svg [aria-label]");
+  tip.hidden = !shown;
+  if (!shown) return;
+  tip.textContent = shown.getAttribute("aria-label");
+  if (event.clientX || event.clientY) place(event.clientX, event.clientY);
+  else atMark();
 });
-for (const kind of ["focusout", "scroll"]) document.addEventListener(kind, () => { tip.hidden = true; }, true);
+document.addEventListener("focusout", () => { tip.hidden = true; shown = null; });
+document.addEventListener("scroll", () => { if (shown) atMark(); }, true);
+
+// Says which figures and tables scroll.
+const tell = () => {
+  for (const box of document.querySelectorAll("figure, .wide")) {
+    box.classList.toggle("scrolls", box.scrollWidth > box.clientWidth);
+  }
+};
+window.addEventListener("resize", tell);
+tell();

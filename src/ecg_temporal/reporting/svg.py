@@ -1,7 +1,7 @@
 """Charts as SVG text for the report page: no script, colours from its style sheet, a <title> on every mark.
 
-A mark's title is what a browser shows on hover and what a screen reader says. Colours are CSS classes, so
-that they follow the reader's light or dark scheme.
+A mark's title is what the page's script, or without it the browser, shows on hover. Colours are CSS classes,
+so that they follow the reader's light or dark scheme.
 """
 
 import math

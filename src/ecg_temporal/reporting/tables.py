@@ -34,7 +34,10 @@ PAPER = {
 
 
 def population(records: pd.DataFrame, ecg_id: dict[str, NDArray[np.int64]]) -> pd.DataFrame:
-    """Return who was recorded, by split and in all: records, patients, women in percent, median age."""
+    """Return who was recorded, by split and in all: records, patients, women in percent, median age.
+
+    What is known of nobody is left out.
+    """
     rows = {}
     for split, ids in {**ecg_id, "all": np.concatenate(list(ecg_id.values()))}.items():
         of_split = records.loc[ids]
@@ -44,7 +47,7 @@ def population(records: pd.DataFrame, ecg_id: dict[str, NDArray[np.int64]]) -> p
             "women, %": 100 * of_split["sex"].dropna().mean(),
             "median age": of_split["age"].median(),
         }
-    return pd.DataFrame.from_dict(rows, orient="index")
+    return pd.DataFrame.from_dict(rows, orient="index").dropna(axis="columns", how="all")
 
 
 def comparison(
