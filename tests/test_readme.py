@@ -144,7 +144,7 @@ def test_every_command_runs_as_the_readme_gives_it(tmp_path, rng):
             if command == "dvc queue start":
                 project("while dvc queue status | grep -qE 'Running|Queued'; do sleep 1; done")
                 assert "Failed" not in project("dvc queue status")
-    made = ("found.json", "drawn", "why.png", "order.png", "model.onnx")
+    made = ("found.json", "drawn", "why.png", "order.png", "frames.png", "model.onnx")
     assert [name for name in made if not (project.folder / name).exists()] == []
     script = SCRIPT.replace("/data/clinic", here["/data/clinic"])
     (project.folder / "use.py").write_text(f"{script}\nassert decisions.shape == (80, 23)\n")

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from ecg_temporal.inference.predictor import Predictor
     from ecg_temporal.inference.records import ECG
 
+PARTS = {"all": "", "order": ", from the order of frames", "frames": ", whatever the order of frames"}
+"""What `explain` draws → how the title says it."""
+
 
 def main(arguments: list[str] | None = None) -> None:
     """Run a command; a refusal ends it with a message and status 1."""
@@ -62,7 +65,11 @@ def main(arguments: list[str] | None = None) -> None:
     explain.add_argument("subclass", help="such as IMI")
     explain.add_argument("--out", type=_file(".png"), metavar="FILE.png", required=True)
     explain.add_argument(
-        "--order", action="store_true", help="only what the recurrent layers take from the order of frames"
+        "--part",
+        choices=tuple(PARTS),
+        default="all",
+        help="order: only what the recurrent layers take from the order of the trunk's frames; frames: what "
+        "is left without it",
     )
     export = commands.add_parser(
         "export", help="a model as an ONNX file", description="Write the seeds' ensemble as an ONNX file."
@@ -189,16 +196,15 @@ def _explain(options: argparse.Namespace) -> None:
         raise ValueError(f"{options.record} holds {len(paths)} records; name one of them")
     ecg = read_ecg(paths[0])
     name, predictor = _load(options)
-    if options.order and predictor.spec.architecture.rnn == "none":
+    if options.part != "all" and predictor.spec.architecture.rnn == "none":
         raise ValueError(f"{name} has no recurrent layer, nothing in it rests on the order of frames")
     _print_warnings(ecg, predictor)
     # What is drawn; hiding every part of half an hour would also take hours.
     signals = ecg.signals[:, : round(SECONDS * predictor.spec.sampling_rate_hz)]
-    found = occlusion(predictor, signals, options.subclass)
-    title = f"For (orange) and against (violet) {options.subclass}, by {name}"
-    if options.order:
+    found = occlusion(predictor, signals, options.subclass, order=options.part != "frames")
+    if options.part == "order":
         found -= occlusion(predictor, signals, options.subclass, order=False)
-        title += ", from the order of frames"
+    title = f"For (orange) and against (violet) {options.subclass}, by {name}{PARTS[options.part]}"
     title += f": {_shortened(ecg.name)}"
     if ecg.signals.shape[1] > signals.shape[1]:
         title += f", the first {SECONDS:g} s alone"

@@ -168,11 +168,14 @@ def test_order_alone_is_what_the_whole_rests_on_less_what_is_left_without_order(
     )
     signals = splits["test"].signals[0]
     write(trained / "records", "one", signals)
-    cli.main(["explain", "records/one", "IMI", "--model", "cnn_gru", "--order", "--out", "why.png"])
+    for part in ("order", "frames"):
+        cli.main(["explain", "records/one", "IMI", "--model", "cnn_gru", "--part", part, "--out", "why.png"])
     recurrent = load_predictor("cnn_gru", "half", FP32)
     whole, bag = (occlusion(recurrent, signals, "IMI", order=order) for order in (True, False))
     np.testing.assert_allclose(drawn[0][-1], whole - bag, atol=1e-6)
     assert np.abs(drawn[0][-1]).max() > 0 and "from the order of frames" in drawn[0][2]
+    np.testing.assert_allclose(drawn[1][-1], bag, atol=1e-6)
+    assert "whatever the order of frames" in drawn[1][2]
 
 
 def test_what_speaks_for_a_finding_is_orange_and_what_speaks_against_it_violet():

@@ -317,7 +317,7 @@ def test_order_is_not_explained_where_nothing_depends_on_it(trained, splits, mon
     without = SimpleNamespace(spec=SimpleNamespace(architecture=architecture))
     monkeypatch.setattr("ecg_temporal.inference.predictor.load_predictor", lambda *_: without)
     with pytest.raises(SystemExit, match="cnn has no recurrent layer"):
-        cli.main(["explain", "records/good", "NORM", "--model", "cnn", "--order", "--out", "x.png"])
+        cli.main(["explain", "records/good", "NORM", "--model", "cnn", "--part", "order", "--out", "x.png"])
 
 
 def test_every_class_has_a_name_and_other_peoples_labels_have_none(splits):
