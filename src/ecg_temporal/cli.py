@@ -152,7 +152,6 @@ def _predict(options: argparse.Namespace) -> None:
                 "probabilities": {
                     name: round(float(value), 5) for name, value in zip(classes, p, strict=True)
                 },
-                "decisions": {name: bool(decided) for name, decided in zip(classes, made, strict=True)},
             }
         )
     as_json = options.out is not None and options.out.suffix == ".json"
@@ -312,17 +311,17 @@ def _csv(rows: list[dict[str, Any]], classes: list[str]) -> str:
 def _json(rows: list[dict[str, Any]]) -> str:
     found = []
     for row in rows:
-        probabilities, decisions = row.pop("probabilities"), row.pop("decisions")
-        full = full_names(probabilities)
+        full = full_names(row["probabilities"])
         subclasses = {
             subclass: {
                 "name": full.get(subclass, subclass),
-                "probability": p,
-                "decision": decisions[subclass],
+                "probability": probability,
+                "decision": subclass in row["findings"],
             }
-            for subclass, p in probabilities.items()
+            for subclass, probability in row["probabilities"].items()
         }
-        found.append({**row, "subclasses": subclasses})
+        kept = {key: value for key, value in row.items() if key != "probabilities"}
+        found.append({**kept, "subclasses": subclasses})
     return json.dumps(found, indent=2) + "\n"
 
 

@@ -246,6 +246,7 @@ def test_the_segments_of_a_record_are_no_records_of_their_own(trained, splits):
     (folder / "m.hea").write_text("# a comment\nm/2 12 100 1000\nm_1 400\nm_2 600\n")
     assert find_records([folder]) == [folder / "m"]
     assert find_records([folder / "m_1"]) == [folder / "m_1"]
+    assert find_records([folder / "m_2.hea", folder / "m.hea"]) == [folder / "m"]  # as `find` lists them
     np.testing.assert_array_equal(read_ecg(folder / "m").signals, signals)
 
 

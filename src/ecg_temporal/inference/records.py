@@ -49,9 +49,7 @@ def find_records(paths: Iterable[Path]) -> list[Path]:
         record = path.with_suffix("") if path.suffix in (".hea", ".dat", ".mat") else path
         is_record = bool(record.name) and record.with_name(record.name + ".hea").is_file()
         if path.is_dir():
-            headers = [header for header in path.rglob("*.hea") if header.is_file()]
-            segments = {segment for header in headers for segment in _segments(header)}
-            inside = sorted({header.with_suffix("") for header in headers} - segments)
+            inside = sorted({header.with_suffix("") for header in path.rglob("*.hea") if header.is_file()})
             if not inside and is_record:  # beside a folder of its name
                 inside = [record]
             if not inside:

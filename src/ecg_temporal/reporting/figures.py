@@ -91,14 +91,14 @@ def score_against_size(
                 capsize=3,
                 label=family(settings),
             )
-        if (table["kind"] == "paper").any():
+        beside_paper = (table["kind"] == "paper").any()
+        if beside_paper:
             axes.axhline(PAPER["macro_auprc"], color="black", linewidth=1, linestyle="--")
         handles = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
         axes.legend(handles.values(), handles.keys(), frameon=False, ncols=3, loc="best", fontsize=8)
         axes.margins(x=0.2, y=0.14)
         axes.set(xlabel="parameters, millions", ylabel="macro-AUPRC, test fold")
         _title(figure, "What the temporal part buys: score against size", note)
-        beside_paper = (table["kind"] == "paper").any()
         taken = _label_points(figure, axes, labels, [PAPER["macro_auprc"]] if beside_paper else [])
         if beside_paper:
             along = axes.get_yaxis_transform()  # x in widths of the axes
