@@ -364,7 +364,7 @@ def test_records_per_second_are_those_of_the_epoch(splits):
     assert row["records_per_second"] * row["seconds"] == pytest.approx(steps * TRAINING.batch_size)
 
 
-def test_precision_is_what_the_forward_pass_runs_in_and_fp32_is_never_tf32():
+def test_precision_is_what_the_forward_pass_runs_in_and_fp32_is_never_tf32():  # beside bf16 it may be
     x = torch.ones(2, 2)
     with Hardware(CPU, "bf16").autocast():
         assert (x @ x).dtype == torch.bfloat16
@@ -374,6 +374,9 @@ def test_precision_is_what_the_forward_pass_runs_in_and_fp32_is_never_tf32():
         backend.allow_tf32 = True
     choose_hardware("cpu", "fp32")
     assert not torch.backends.cudnn.allow_tf32 and not torch.backends.cuda.matmul.allow_tf32
+    choose_hardware("cpu", "bf16")
+    assert torch.backends.cudnn.allow_tf32 and not torch.backends.cuda.matmul.allow_tf32
+    choose_hardware("cpu", "fp32")
 
 
 def test_a_checkpoint_belongs_to_the_code_that_wrote_it(tmp_path, monkeypatch):
