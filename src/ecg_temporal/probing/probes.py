@@ -80,8 +80,7 @@ def cropped_logits(model: ECGClassifier, batches: Batches, samples: int, lengths
 
 def receptive_field(trunk: TrunkSettings) -> int:
     """Return how many samples one frame of the trunk depends on."""
-    reach, step = trunk.stem_kernel_size, 2
-    reach, step = reach + step, 2 * step  # max-pool of two
+    reach, step = trunk.stem_kernel_size + 1, 2  # the stem and the max-pool of two
     for k in range(len(trunk.channels)):
         reach += (trunk.kernel_size - 1) * step
         step *= 1 if k == 0 else 2
