@@ -92,7 +92,7 @@ def trained_on_synthetic(tmp_path_factory):
     The generator makes an AV block of the time from P wave to QRS complex, or of a beat that is missing. It
     makes infarction and bundle branch block of the form of every beat. A frame sees a quarter of a second.
     The others are rare, so that what a small model learns differs little from seed to seed: over five seeds
-    AV block lost .22 to .40 of average precision to a permutation, the other three .04 at most.
+    AV block lost .38 to .52 of average precision to a permutation, the other three .04 at most.
     """
     with pytest.MonkeyPatch.context() as patch:
         common = {"1AVB": 0.3, "2AVB": 0.1, "ASMI": 0.3, "IMI": 0.3, "CLBBB": 0.3}
@@ -101,8 +101,8 @@ def trained_on_synthetic(tmp_path_factory):
         synthetic.write(folder, SyntheticSettings(records=1000, seed=3))
     found = preprocess(read_raw(folder), KEEP_ALL)
     about = found["train"].description
-    trunk = TrunkSettings(channels=[16], kernel_size=3, stem_kernel_size=7, dropout=0.1, block_dropout=0.0)
-    assert receptive_field(trunk) == 25
+    trunk = TrunkSettings(channels=[16], kernel_size=5, stem_kernel_size=7, dropout=0.1, block_dropout=0.0)
+    assert receptive_field(trunk) == 24
     torch.manual_seed(0)
     architecture = ArchitectureSettings(rnn="bigru", hidden=24, learning_rate=0.01)
     spec = ModelSpec(about.classes, about.leads, about.sampling_rate_hz, 500, trunk, architecture)

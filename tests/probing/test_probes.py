@@ -91,7 +91,7 @@ def test_a_recurrent_layer_multiplies_its_weights_once_a_frame(rnn, gates, direc
     pieces = 3
     signals = torch.zeros(pieces, 12, 1000)
     extra = multiply_accumulates(model(rnn), signals) - multiply_accumulates(model("none"), signals)
-    frames, inputs, hidden = 125, 16, 8
+    frames, inputs, hidden = 250, 16, 8
     recurrent = frames * directions * gates * hidden * (inputs + hidden)
     assert extra == pieces * (recurrent + 23 * 2 * (directions * hidden - inputs))  # of the classifier
 
@@ -124,6 +124,6 @@ def test_the_probes_tell_what_depends_on_order_from_morphology(trained_on_synthe
     permuted = np.mean([average_precision(labels, of_one) for of_one in orders], axis=0)
     intact = dict(zip(about.classes, intact, strict=True))
     lost = {name: intact[name] - mean for name, mean in zip(about.classes, permuted, strict=True)}
-    assert intact["_AVB"] > 0.75 and lost["_AVB"] > 0.12
+    assert intact["_AVB"] > 0.75 and lost["_AVB"] > 0.2
     for morphology in ("AMI", "IMI", "CLBBB"):  # not NORM, which is also the absence of AV block
         assert intact[morphology] > 0.8 and lost[morphology] < 0.06, morphology
