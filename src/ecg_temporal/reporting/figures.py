@@ -355,7 +355,7 @@ def _label_points(
     """
     figure.draw_without_rendering()  # fixes the layout, so that places can be compared in pixels
     sides = [(9, 0, "left", "center"), (-9, 0, "right", "center")]
-    for step in (11, 22, 33, 44):
+    for step in range(11, 111, 11):
         for side, align in ((9, "left"), (-9, "right"), (0, "center")):
             sides += [(side, step, align, "bottom"), (side, -step, align, "top")]
     places = [{"position": (dx, dy), "ha": ha, "va": va} for dx, dy, ha, va in sides]
