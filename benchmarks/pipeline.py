@@ -49,7 +49,7 @@ def pipeline(hardware: str) -> list[Row]:
         _run(small, "git", "commit", "-qam", "small")
         seed = iter(range(1, 100))
         experiment = in_turn(
-            lambda: _first_stage(full, next(seed)), lambda: _first_stage(small, next(seed)), 3
+            lambda: _first_stage(full, next(seed)), lambda: _first_stage(small, next(seed)), 5
         )
     return [
         row(
