@@ -3,10 +3,9 @@
 import statistics
 import tempfile
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -22,7 +21,7 @@ from ecg_temporal.models.settings import ArchitectureSettings, TrunkSettings
 from ecg_temporal.settings import section
 from ecg_temporal.store import Split
 from ecg_temporal.training.batches import Batches
-from ecg_temporal.training.hardware import Hardware
+from ecg_temporal.training.hardware import Hardware, choose_hardware
 from ecg_temporal.training.loop import gradients_of, train
 from ecg_temporal.training.settings import TrainSettings
 
@@ -253,13 +252,14 @@ def precision(split: Split, validation: Split, params: dict[str, Any], hardware:
         return None
     settings = section(params, "train", TrainSettings).model_copy(update={"epochs": 4})
     split = split.part(slice(34 * settings.batch_size))
-    places = {"bf16": hardware, "fp32": replace(hardware, precision="fp32")}
-    figures: dict[str, list[float]] = {used: [] for used in places}
+    used: tuple[Literal["bf16", "fp32"], ...] = ("bf16", "fp32")
+    figures: dict[str, list[float]] = {name: [] for name in used}
     for seed in tqdm(range(3), desc="precision"):
-        for used, place in places.items():
+        for name in used:
+            place = choose_hardware(settings.device, name)  # also says whether TF32 is allowed
             model = _fresh(split, params, "cnn", place, seed)
             _, history = train(model, split, validation, settings, RATE, seed, place, lambda *_: None)
-            figures[used].append(history[-1]["macro_auprc"])
+            figures[name].append(history[-1]["macro_auprc"])
     difference = abs(statistics.mean(figures["bf16"]) - statistics.mean(figures["fp32"]))
     noise = 2 * (sum(statistics.variance(v) for v in figures.values()) / 3) ** 0.5
     return Row(

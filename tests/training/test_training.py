@@ -364,7 +364,7 @@ def test_records_per_second_are_those_of_the_epoch(splits):
     assert row["records_per_second"] * row["seconds"] == pytest.approx(steps * TRAINING.batch_size)
 
 
-def test_precision_is_what_the_forward_pass_runs_in_and_fp32_is_never_tf32():  # beside bf16 it may be
+def test_precision_is_what_the_forward_pass_runs_in_and_tf32_is_allowed_beside_bf16_alone():
     x = torch.ones(2, 2)
     with Hardware(CPU, "bf16").autocast():
         assert (x @ x).dtype == torch.bfloat16
