@@ -55,9 +55,16 @@ def test_the_verdict_is_the_one_that_the_report_stage_computed():
     assert f"\n\n{verdict}\n\n" in README
 
 
-@pytest.mark.parametrize("target", re.findall(r"\]\((?!http)([^)]+)\)", README))
-def test_what_the_readme_links_to_is_there(target):
-    assert (ROOT / target).is_file()
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/findings.md", "docs/reliability.md"])
+def test_what_a_page_links_to_is_there(page):
+    for target in re.findall(r"\]\((?!http)([^)]+)\)", (ROOT / page).read_text(encoding="utf-8")):
+        path, _, anchor = target.partition("#")
+        linked = (ROOT / page).parent / path
+        assert linked.is_file(), target
+        if anchor:
+            headings = re.findall(r"^#+ (.+)$", linked.read_text(encoding="utf-8"), re.MULTILINE)
+            anchors = [re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings]
+            assert anchor in anchors, target
 
 
 @pytest.mark.parametrize("target", re.findall(r"^    make (\w+)", README, re.MULTILINE))

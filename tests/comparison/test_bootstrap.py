@@ -271,7 +271,7 @@ def test_holm_is_the_step_down_correction():
 
 
 def test_macro_auprc_of_one_fold_is_too_high():
-    """As README says: of PTB-XL's classes with `cnn`'s AUROCs, against a fold of 100,000 records."""
+    """As docs/findings.md says: PTB-XL's classes at `cnn`'s AUROCs, against a fold of 100,000 records."""
     classes = pd.read_csv(ROOT / "metrics/per_class/cnn.csv")
     records = 2198
     shift = np.sqrt(2) * stats.norm.ppf(classes["roc_auc"].clip(0.5, 0.995).to_numpy())
