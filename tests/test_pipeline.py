@@ -12,6 +12,7 @@ from closure import PACKAGE, ROOT, import_closure, with_whole_folders
 from ecg_temporal.evaluation.predictions import Predictions, read_predictions, write_predictions
 from ecg_temporal.training.settings import TrainSettings
 from project import Project
+from readme import given
 
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 BODIES = {name: stage.get("do", stage) for name, stage in STAGES.items()}
@@ -178,7 +179,7 @@ def test_editing_a_figure_or_a_bootstrap_setting_reruns_report_and_card_alone(pr
 def test_another_decision_rule_reruns_evaluation_and_report_and_trains_nothing(project):
     before = json.loads((project.folder / "metrics/cnn.json").read_text())
     evaluations = {"evaluate@cnn", "evaluate@cnn_bilstm", "evaluate_model"}
-    assert set(project.ran("dvc exp run -S decision.rule=micro_f1")) == {
+    assert set(project.ran(given("dvc exp run -S decision.rule"))) == {
         "params",
         *evaluations,
         "report",
@@ -210,10 +211,10 @@ def test_an_unknown_cell_is_refused_before_anything_is_trained(project):
 
 @pytest.mark.pipeline
 def test_the_candidate_alone_is_retrained_and_the_difference_shown(project):
-    ran = project.ran("dvc exp run -n as-gru -S model.rnn=gru")
+    ran = project.ran(f"{given('dvc exp run -S model.rnn')} -n as-gru")
     assert ran[:2] == ["params", "train_model@0"] and ran[-2:] == ["report", "card"]
     assert sorted(ran[2:-2]) == ["evaluate_model", "predict_model", "probe_model"]
-    changed = project("dvc metrics diff")
+    changed = project(given("dvc metrics diff"))
     assert "metrics/model.json" in changed and "metrics/cnn.json" not in changed
     assert "as-gru" in project("dvc exp show --csv")
     run = project.runs().query("`tags.dvc.experiment` == 'as-gru'").iloc[0]
@@ -225,18 +226,18 @@ def test_the_candidate_alone_is_retrained_and_the_difference_shown(project):
 @pytest.mark.pipeline
 def test_experiments_in_a_copy_and_from_the_queue_keep_their_runs_and_leave_the_workspace(project):
     before = {p: p.read_bytes() for p in (project.folder / "metrics").rglob("*") if p.is_file()}
-    project("dvc exp run --temp -n beside -S model.rnn=lstm")
-    project("dvc exp run --queue -S 'model.rnn=lstm,gru' -S model.hidden=16")
-    project("dvc queue start -j 1")
+    project(given("dvc exp run --temp"))
+    project(given("dvc exp run --queue").replace("range(1,3)", "range(3,4)"))
+    project(given("dvc queue start"))
     project("while dvc queue status | grep -qE 'Running|Queued'; do sleep 1; done")
     assert "Failed" not in project("dvc queue status")
     assert {p: p.read_bytes() for p in (project.folder / "metrics").rglob("*") if p.is_file()} == before
     assert project("git status --porcelain") == ""
     runs = project.runs()
-    small = runs[runs["params.model.hidden"] == "16"]
-    assert set(small["params.model.rnn"]) == {"lstm", "gru"}
-    assert small["tags.dvc.experiment"].notna().all()
-    assert "beside" in set(runs["tags.dvc.experiment"])
+    queued = runs[runs["params.model.layers"] == "3"]
+    assert set(queued["params.model.rnn"]) == {"lstm", "gru"}
+    assert queued["tags.dvc.experiment"].notna().all()
+    assert "deeper" in set(runs["tags.dvc.experiment"])
     assert not list((project.folder / ".dvc/tmp/checkpoints").glob("*.pt"))
     shown = pd.read_csv(pd.io.common.StringIO(project("dvc exp show --csv 2>/dev/null")))
     assert {"lstm", "gru"} <= set(shown["model.rnn"])
@@ -244,8 +245,9 @@ def test_experiments_in_a_copy_and_from_the_queue_keep_their_runs_and_leave_the_
 
 @pytest.mark.pipeline
 def test_a_new_seed_and_a_new_architecture_train_only_what_is_new(project):
-    new = "+architectures.cnn_gru4={rnn: gru, layers: 4, learning_rate: 0.004}"
-    ran = project.ran(f"dvc exp run -n wider -S 'train.seeds=[0,1]' -S '{new}'")
+    seeds = given("dvc exp run -S 'train.seeds").replace("[0,1,2,3]", "[0,1]")
+    new = given("dvc exp run -S '+architectures").removeprefix("dvc exp run")
+    ran = project.ran(f"{seeds} {new}")
     trained = {stage for stage in ran if stage.startswith("train")}
     assert trained == {
         "train@cnn-1",
@@ -269,6 +271,6 @@ def test_a_new_seed_and_a_new_architecture_train_only_what_is_new(project):
 
 @pytest.mark.pipeline
 def test_plots_can_be_shown(project):
-    project("dvc plots show -o page")
-    page = (project.folder / "page/index.html").read_text()
+    project(given("dvc plots show"))
+    page = (project.folder / "dvc_plots/index.html").read_text()
     assert "macro_auprc" in page and "average_precision" in page and "learning_curves.png" in page

@@ -1,4 +1,6 @@
 import re
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -37,10 +39,17 @@ def write_own(folder, rng, records=40, rate=250, seconds=12):
     return table
 
 
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("own")
+    return folder, write_own(folder, np.random.default_rng(0))
+
+
 @pytest.fixture
-def own(tmp_path, rng):
-    folder = tmp_path / "own"
-    return folder, write_own(folder, rng)
+def own(written, tmp_path):
+    """A copy of 40 records and their table, to be spoilt."""
+    folder, table = written
+    return Path(shutil.copytree(folder, tmp_path / "own")), table.copy()
 
 
 def collected(folder, out):
