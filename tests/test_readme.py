@@ -59,7 +59,7 @@ def test_the_verdict_is_the_one_that_the_report_stage_computed():
 def test_what_a_page_links_to_is_there(page):
     for target in re.findall(r"\]\((?!http)([^)]+)\)", (ROOT / page).read_text(encoding="utf-8")):
         path, _, anchor = target.partition("#")
-        linked = (ROOT / page).parent / path
+        linked = (ROOT / page).parent / path if path else ROOT / page
         assert linked.is_file(), target
         if anchor:
             headings = re.findall(r"^#+ (.+)$", linked.read_text(encoding="utf-8"), re.MULTILINE)
