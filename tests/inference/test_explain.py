@@ -74,13 +74,20 @@ def test_a_window_has_what_the_ensembles_logit_loses_with_it(trained, splits):
     both = load_predictor("cnn_gru", "half", FP32)
     signals = splits["test"].signals[0]
     found = occlusion(both, signals, "AMI")
-    hidden = signals.copy()
-    hidden[1, :20] = round(np.sort(signals[1])[499])  # torch's median: the lower of the middle two
     column = splits["test"].description.classes.index("AMI")
-    whole, without = both.logits([signals, hidden])[:, column]
-    # The first half of a window lies in the first window alone.
-    np.testing.assert_allclose(found[1, :10], whole - without, rtol=1e-4, atol=1e-6)
-    assert len(both.models) == 2 and abs(whole - without) > 1e-4
+    (whole,) = both.logits([signals])[:, column]
+
+    def lost(start):
+        hidden = signals.copy()
+        hidden[1, start : start + 20] = round(np.sort(signals[1])[499])  # torch's median: the lower of two
+        return whole - both.logits([hidden])[0, column]
+
+    # The first half of a record's first window lies in no other, nor the second half of its last one.
+    np.testing.assert_allclose(found[1, :10], lost(0), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(found[1, 990:], lost(980), rtol=1e-4, atol=1e-6)
+    # Elsewhere it is the mean of two: here where one piece ends in the middle of the second.
+    np.testing.assert_allclose(found[1, 490:500], (lost(480) + lost(490)) / 2, rtol=1e-4, atol=1e-6)
+    assert len(both.models) == 2 and abs(lost(0)) > 1e-4
 
 
 def test_without_order_it_is_the_mean_over_all_orders(trained, splits, monkeypatch):

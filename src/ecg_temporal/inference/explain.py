@@ -6,17 +6,18 @@ before the recurrent layers, so that the logit rests on a bag of frames: the dif
 recurrent layers take from order.
 """
 
-from functools import partial
+import math
 
 import numpy as np
 import torch
 from captum.attr import Occlusion
 from numpy.typing import NDArray
 from torch import Tensor
+from tqdm import tqdm
 
 from ecg_temporal.inference.predictor import Predictor
 from ecg_temporal.models.classifier import ECGClassifier
-from ecg_temporal.training.batches import mean_over_pieces
+from ecg_temporal.training.batches import pieces
 
 WINDOW_SECONDS = 0.2
 ORDERS = 4
@@ -54,20 +55,39 @@ def occlusion(
     column = spec.classes.index(subclass)
     window = round(WINDOW_SECONDS * spec.sampling_rate_hz)
     x = torch.from_numpy(predictor.levelled(signals))[None].to(predictor.hardware.device)
-    logits = _in_order if order else _shuffled
+    of_model = _in_order if order else _shuffled
+
+    def of_piece(piece: Tensor) -> Tensor:
+        return torch.stack([of_model(model, piece) for model in predictor.models]).mean(dim=0)[:, column]
+
+    # What is hidden lies in one or two of a record's pieces: the others' logits are known.
+    wholes = pieces(x, spec.samples)
+    with torch.inference_mode():
+        known = [of_piece(whole) for whole in wholes]
+
+    leads, samples = signals.shape
+    windows = leads * (1 + math.ceil((samples - window) / (window // 2)))
+    progress = tqdm(total=1 + windows, unit="window", desc=subclass, delay=1)  # the record itself comes first
 
     @torch.inference_mode()
     def logit(batch: Tensor) -> Tensor:
-        of_models = [mean_over_pieces(partial(logits, m), batch, spec.samples) for m in predictor.models]
-        return torch.stack(of_models).mean(dim=0)[:, column]
+        progress.update(len(batch))
+        found = []
+        for piece, whole, of_whole in zip(pieces(batch, spec.samples), wholes, known, strict=True):
+            found.append(of_whole.repeat(len(batch)))
+            changed = (piece != whole).flatten(1).any(dim=1)
+            if changed.any():
+                found[-1][changed] = of_piece(piece[changed])
+        return torch.stack(found).mean(dim=0)
 
-    found = Occlusion(logit).attribute(
-        x,
-        sliding_window_shapes=(1, window),
-        strides=(1, window // 2),
-        baselines=x.median(dim=2, keepdim=True).values.expand_as(x),
-        perturbations_per_eval=AT_ONCE,
-    )
+    with progress:
+        found = Occlusion(logit).attribute(
+            x,
+            sliding_window_shapes=(1, window),
+            strides=(1, window // 2),
+            baselines=x.median(dim=2, keepdim=True).values.expand_as(x),
+            perturbations_per_eval=AT_ONCE,
+        )
     return np.asarray(found[0].cpu().numpy(), np.float32)
 
 
