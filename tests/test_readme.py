@@ -80,11 +80,13 @@ ELSEWHERE = {
     "export PTBXL_DIR": "the copy of the project runs on synthetic data",
     "dvc pull -r published": "test_a_newcomer_pulls_the_winner_and_predicts_real_records",
     "dvc exp run -S model.rnn": "tests/test_pipeline.py, which takes these from here",
-    "dvc exp run --": "the same",
-    "dvc queue": "the same",
-    "dvc exp run -S '": "the same",
+    "dvc exp run --temp": "the same",
+    "dvc queue start": "the same",
+    "dvc exp run --queue": "the same",
+    "dvc exp run -S 'train.seeds": "the same",
+    "dvc exp run -S '+architectures": "the same",
     "dvc exp run -S decision.rule": "the same",
-    "dvc plots": "the same",
+    "dvc plots show": "the same",
 }
 SCRIPT = "\n".join(re.findall(r"^    ((?:from|paths|predictor|probabilities).*)$", README, re.MULTILINE))
 
