@@ -16,7 +16,7 @@ from closure import ROOT
 from conftest import FP32, TRAINING
 from ecg_temporal.models.settings import ArchitectureSettings, TrunkSettings
 from ecg_temporal.store import write_split
-from ecg_temporal.training import checkpoint
+from ecg_temporal.training import checkpoint, loop
 from ecg_temporal.training.artifacts import ModelSpec, read_model, write_model
 from ecg_temporal.training.batches import Batches
 from ecg_temporal.training.hardware import Hardware, choose_hardware
@@ -174,7 +174,9 @@ def test_each_epoch_seed_and_process_drops_out_by_itself(splits):
         )
         return drawn
 
-    drawn = [*first_of_each_epoch(0, 0), *first_of_each_epoch(1, 0), *first_of_each_epoch(0, 1)]
+    # Rank 2, so that its share is even: with an odd one, oneDNN's convolutions of 8 channels write beside
+    # their memory on some CPUs with AMX and two threads (PyTorch 2.13).
+    drawn = [*first_of_each_epoch(0, 0), *first_of_each_epoch(1, 0), *first_of_each_epoch(0, 2)]
     assert len(drawn) == len(set(drawn)) == 2 * TRAINING.epochs + 1
     assert drawn[: TRAINING.epochs] == first_of_each_epoch(0, 0)
 
@@ -359,24 +361,31 @@ def test_the_training_loss_is_not_weighted(splits):
     assert one == other
 
 
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_the_scale_of_gradients_changes_nothing_but_what_underflows(splits, monkeypatch, precision):
+    hardware = Hardware(CPU, precision)
+    scaled = fit(splits, hardware=hardware, rnn="bilstm")
+    monkeypatch.setattr(loop, "GRADIENT_SCALE", 1.0)
+    plain = fit(splits, hardware=hardware, rnn="bilstm")
+    assert_same(scaled[0], plain[0])
+
+
 def test_records_per_second_are_those_of_the_epoch(splits):
     (row, *_), steps = fit(splits)[1], len(splits["train"]) // TRAINING.batch_size
     assert row["records_per_second"] * row["seconds"] == pytest.approx(steps * TRAINING.batch_size)
 
 
-def test_precision_is_what_the_forward_pass_runs_in_and_tf32_is_allowed_beside_bf16_alone():
+def test_precision_is_what_the_forward_pass_runs_in_and_tf32_is_never_allowed():
     x = torch.ones(2, 2)
     with Hardware(CPU, "bf16").autocast():
         assert (x @ x).dtype == torch.bfloat16
     with FP32.autocast():
         assert (x @ x).dtype == torch.float32
-    for backend in (torch.backends.cudnn, torch.backends.cuda.matmul):
+    backends = (torch.backends.cudnn, torch.backends.cuda.matmul)
+    for backend in backends:
         backend.allow_tf32 = True
     choose_hardware("cpu", "fp32")
-    assert not torch.backends.cudnn.allow_tf32 and not torch.backends.cuda.matmul.allow_tf32
-    choose_hardware("cpu", "bf16")
-    assert torch.backends.cudnn.allow_tf32 and not torch.backends.cuda.matmul.allow_tf32
-    choose_hardware("cpu", "fp32")
+    assert not any(backend.allow_tf32 for backend in backends)
 
 
 def test_a_checkpoint_belongs_to_the_code_that_wrote_it(tmp_path, monkeypatch):

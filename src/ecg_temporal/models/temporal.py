@@ -103,10 +103,5 @@ class RecurrentStack(nn.Module):
             return x
         x = x.transpose(1, 2)
         for norm, layer in zip(self.norms, self.layers, strict=True):
-            x = norm(x)
-            if x.is_cuda:  # to cuDNN's recurrent layers autocast gives fp16, also where bf16 was asked for
-                with torch.autocast("cuda", enabled=False):
-                    x = layer(x.float())[0]
-            else:
-                x = layer(x)[0]
+            x = layer(norm(x))[0]
         return x.transpose(1, 2)

@@ -37,7 +37,7 @@ class Hardware:
 
     @contextmanager
     def autocast(self) -> Iterator[None]:
-        """Run the forward pass in `precision`."""
+        """Run the forward pass in `precision`; with bf16, PyTorch gives cuDNN's recurrent layers fp16."""
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
             yield
 
@@ -49,7 +49,6 @@ def choose_hardware(
 
     From then on fp32 is fp32 in this process: by PyTorch's default, cuDNN's convolutions and recurrent layers
     round their inputs to TF32, of ten bits, and an environment variable makes matrix products do so, too.
-    With bf16, of seven bits, the recurrent layers, which autocast leaves in fp32, may round to TF32.
 
     Raises:
         RuntimeError: "cuda" was asked for and PyTorch finds none, or too few for the processes.
@@ -57,10 +56,8 @@ def choose_hardware(
     """
     rank, processes = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
     chosen = _device(device, int(os.environ.get("LOCAL_RANK", "0")))
-    used = _precision(precision, chosen)
-    torch.backends.cuda.matmul.allow_tf32 = False
-    torch.backends.cudnn.allow_tf32 = used == "bf16"
-    return Hardware(chosen, used, rank, processes)
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    return Hardware(chosen, _precision(precision, chosen), rank, processes)
 
 
 def keep_freed_memory() -> None:
