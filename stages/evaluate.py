@@ -2,17 +2,14 @@
 
     python stages/evaluate.py ARCHITECTURE
 
-Writes metrics/<architecture>.json; the tables <architecture>.csv in metrics/seeds, metrics/rules,
-metrics/per_class and metrics/history; and decisions/<architecture>.json, every rule as the seeds' ensemble
-learned it.
+Writes metrics/<architecture>.json; the tables <architecture>.csv in metrics/seeds, metrics/rules and
+metrics/per_class; and decisions/<architecture>.json, every rule as the seeds' ensemble learned it.
 """
 
 import argparse
 import json
 import sys
 from pathlib import Path
-
-import pandas as pd
 
 from ecg_temporal import files
 from ecg_temporal.evaluation.decisions import EnsembleRules, write_rules
@@ -24,8 +21,8 @@ from ecg_temporal.settings import read_params, section
 from ecg_temporal.store import read_split
 from ecg_temporal.training.settings import TrainSettings
 
-RAW, DATA, MODELS = Path("data/raw"), Path("data/processed"), Path("models")
-PREDICTIONS, METRICS, DECISIONS = Path("predictions"), Path("metrics"), Path("decisions")
+RAW, DATA, PREDICTIONS = Path("data/raw"), Path("data/processed"), Path("predictions")
+METRICS, DECISIONS = Path("metrics"), Path("decisions")
 
 
 def main() -> None:
@@ -42,19 +39,14 @@ def main() -> None:
     ecg_id = {split: data.ecg_id for split, data in splits.items()}
     predictions = read_predictions(PREDICTIONS / f"{name}.npz", seeds, ecg_id)
     patients = read_table(RAW / TABLE).loc[splits["validation"].ecg_id, "patient_id"].to_numpy()
-    folders = {seed: MODELS / name / str(seed) for seed in seeds}
-    parameters = json.loads((folders[seeds[0]] / "run.json").read_text(encoding="utf-8"))["parameters"]
 
     of_seeds = by_seed(labels, predictions, rule)
     tables = {
         "seeds": of_seeds,
         "rules": by_rule(labels, predictions, patients),
         "per_class": by_class(splits["test"].description.classes, labels, predictions),
-        "history": pd.concat(
-            [pd.read_csv(folder / "history.csv").assign(seed=seed) for seed, folder in folders.items()]
-        ),
     }
-    metrics = headline(of_seeds, labels, predictions, rule, parameters)
+    metrics = headline(of_seeds, labels, predictions, rule)
     rules = {other: fit_ensemble_rule(labels, predictions, other) for other in RULES}
     write_rules(DECISIONS / f"{name}.json", EnsembleRules(seeds, rules))
     with files.replacing_file(METRICS / f"{name}.json") as temporary:

@@ -1,6 +1,7 @@
 """The DAG itself: what its stages declare, and what DVC does with them in a copy of the project."""
 
 import ast
+import dataclasses
 import json
 import re
 
@@ -9,7 +10,7 @@ import pytest
 import yaml
 
 from closure import PACKAGE, ROOT, import_closure, with_whole_folders
-from ecg_temporal.evaluation.predictions import Predictions, read_predictions, write_predictions
+from ecg_temporal.evaluation.predictions import read_predictions, write_predictions
 from ecg_temporal.training.settings import TrainSettings
 from project import Project
 from readme import given
@@ -137,9 +138,8 @@ def test_training_runs_where_the_test_fold_does_not_exist(project):
 def test_predictions_of_other_records_are_not_measured(project):
     path = project.folder / "predictions/cnn.npz"
     found = read_predictions(path, [0], {})
-    write_predictions(
-        path, Predictions([0], found.logits, {**found.ecg_id, "test": found.ecg_id["test"][::-1]})
-    )
+    turned = {**found.ecg_id, "test": found.ecg_id["test"][::-1]}
+    write_predictions(path, dataclasses.replace(found, ecg_id=turned))
     text = project("PYTHONPATH=src python stages/evaluate.py cnn", ok=False)
     assert "predictions/cnn.npz has other records than the test split; run `dvc repro predict`" in text
     project("dvc checkout -q --force && git diff --exit-code")

@@ -285,7 +285,8 @@ def test_no_pickle_of_a_stranger_is_run(trained, splits):
         read_model(weights.parent)
 
     logits = {split: np.zeros((1, 2, 3), np.float32) for split in SPLITS}
-    write_predictions(trained / "p.npz", Predictions([7], logits, {split: np.arange(2) for split in SPLITS}))
+    ids = {split: np.arange(2) for split in SPLITS}
+    write_predictions(trained / "p.npz", Predictions([7], logits, ids, parameters=1))
     with np.load(trained / "p.npz") as found:
         arrays = dict(found)
     np.savez(trained / "p.npz", **arrays)

@@ -34,14 +34,14 @@ def case(rng):
         for split, truth in labels.items()
     }
     return labels, Predictions(
-        [4, 5, 6], logits, {split: np.arange(120)[rows(split, 120)] for split in SPLITS}
+        [4, 5, 6], logits, {split: np.arange(120)[rows(split, 120)] for split in SPLITS}, 1000
     )
 
 
 def test_the_headline_is_the_mean_over_seeds_and_the_ensemble_beside_it(case):
     labels, predictions = case
     seeds = by_seed(labels, predictions, RULE)
-    found = headline(seeds, labels, predictions, RULE, 1000)
+    found = headline(seeds, labels, predictions, RULE)
     assert len(found) == 16 and found["parameters"] == 1000  # small enough for `dvc metrics diff`
     truth, test = labels["test"], predictions.logits["test"]
     decisions = [r.decide(x) for r, x in zip(fit_rules(labels, predictions, RULE), test, strict=True)]
@@ -63,7 +63,7 @@ def test_the_headline_is_the_mean_over_seeds_and_the_ensemble_beside_it(case):
     assert table["roc_auc"].mean() == pytest.approx(found["macro_auroc"])
     assert found["macro_auprc_common"] == pytest.approx(found["macro_auprc"])
     few = {split: y * (y.cumsum(axis=0) < 10) for split, y in labels.items()}
-    rare = headline(by_seed(few, predictions, RULE), few, predictions, RULE, 1000)
+    rare = headline(by_seed(few, predictions, RULE), few, predictions, RULE)
     assert rare["macro_auprc_common"] is None and rare["ensemble_macro_auprc_common"] is None
     ensemble = predictions.ensemble("test")
     rule = fit_rule(RULE, labels["validation"], predictions.ensemble("validation"), labels["train"])
@@ -120,10 +120,8 @@ def test_what_is_learned_does_not_see_the_test_fold(case, synthetic_raw, rng):
         for one, other in pairs:
             assert one.fields() == other.fields()
     # Nor do the ensemble's rules and the table from which the headline rule is chosen, other logits beside.
-    others = Predictions(
-        [4, 5, 6],
-        {**predictions.logits, "test": predictions.logits["test"] + 1},
-        predictions.ecg_id,
+    others = dataclasses.replace(
+        predictions, logits={**predictions.logits, "test": predictions.logits["test"] + 1}
     )
     for rule in RULES:
         ours = fit_ensemble_rule(labels, predictions, rule).fields()
@@ -154,6 +152,7 @@ def test_predictions_survive_the_disk(case, tmp_path):
     write_predictions(tmp_path / "p.npz", predictions)
     ids = dict.fromkeys(SPLITS, np.arange(120))
     back = read_predictions(tmp_path / "p.npz", [4, 5, 6], ids)
+    assert back.parameters == predictions.parameters
     for split in SPLITS:
         np.testing.assert_array_equal(back.logits[split], predictions.logits[split])
         np.testing.assert_array_equal(back.ecg_id[split], predictions.ecg_id[split])

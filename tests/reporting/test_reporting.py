@@ -93,7 +93,7 @@ def case(tmp_path_factory):
         logits = {s: 3.0 * y - 2 + noise * rng.normal(size=(2, *y.shape)) for s, y in labels.items()}
         logits = {split: x[:, rows(split, 300)].astype(np.float32) for split, x in logits.items()}
         predictions = Predictions(
-            SEEDS, logits, {split: np.arange(300)[rows(split, 300)] for split in SPLITS}
+            SEEDS, logits, {split: np.arange(300)[rows(split, 300)] for split in SPLITS}, 1000 * (k + 1)
         )
         seeds = by_seed(labels, predictions, "half")
         tables = {
@@ -107,7 +107,7 @@ def case(tmp_path_factory):
         for kind, table in tables.items():
             (folder / "metrics" / kind).mkdir(parents=True, exist_ok=True)
             table.to_csv(folder / "metrics" / kind / f"{name}.csv", index=False)
-        figures_of_it = headline(seeds, labels, predictions, "half", 1000 * (k + 1))
+        figures_of_it = headline(seeds, labels, predictions, "half")
         (folder / "metrics" / f"{name}.json").write_text(json.dumps(figures_of_it))
         (folder / "probes" / name).mkdir(parents=True)
         test = logits["test"]
@@ -229,9 +229,8 @@ def test_each_metric_has_a_verdict_of_its_own(case):
     logits = {name: read_predictions(folder / f"{name}.npz", SEEDS, IDS) for name in ARCHITECTURES}
     probes = read_probes(folder / "probes", list(ARCHITECTURES), SEEDS)
     # The one that ranks best is made to decide worst: everyone has everything.
-    biased = Predictions(
-        SEEDS, {split: x + 9 for split, x in logits["cnn_mixed"].logits.items()}, logits["cnn_mixed"].ecg_id
-    )
+    best = logits["cnn_mixed"]
+    biased = replace(best, logits={split: x + 9 for split, x in best.logits.items()})
     found = find(RECIPE, CLASSES, labels, PATIENTS, {**logits, "cnn_mixed": biased}, probes, results)
     ranking, deciding = ("macro_auprc", "macro_auroc"), ("micro_f1", "hamming_loss", "subset_accuracy")
     assert {found.verdicts[metric].best for metric in ranking} == {"cnn_mixed"}
@@ -264,7 +263,7 @@ def test_the_best_with_recurrence_is_set_against_what_is_enough_without(case, rn
     assert find(elsewhere, CLASSES, labels, PATIENTS, given, probes, results).recurrence == found.recurrence
     # A little worse than the best, and enough: the reliability is its own.
     noise = {split: x + rng.normal(0, 0.2, x.shape).astype(np.float32) for split, x in best.logits.items()}
-    near = Predictions(SEEDS, noise, best.ecg_id)
+    near = replace(best, logits=noise)
     found = find(RECIPE, CLASSES, labels, PATIENTS, logits | {"cnn": near}, probes, results)
     assert (found.best, found.verdict.least, found.recurrence) == ("cnn_mixed", "cnn", None)
     truth, (one, other) = np.concatenate([labels["test"]] * 2), noise["validation"]
@@ -285,7 +284,7 @@ def test_the_candidate_is_never_the_best(case):
     probes = read_probes(folder / "probes", list(ARCHITECTURES), SEEDS)
     mixed = logits["cnn_mixed"]
     better = {split: labels[split][rows(split, 300)] + x for split, x in mixed.logits.items()}
-    given = logits | {"model": Predictions(SEEDS, better, mixed.ecg_id)}
+    given = logits | {"model": replace(mixed, logits=better)}
     found = find(RECIPE, CLASSES, labels, PATIENTS, given, probes, results)
     assert of_metric(found.from_reference, "macro_auprc")["difference"].idxmax() == "model"
     assert found.best == "cnn_mixed" and "model" not in {each.best for each in found.verdicts.values()}

@@ -18,7 +18,7 @@ class Results:
     """Results by architecture: `headline` (a row each) and the tables of TABLES in long form.
 
     In `per_class`, `history`, `seeds` and `rules` the column `architecture` says whose a row is; the others
-    are those of `evaluation.summary`'s by_class, by_seed and by_rule, and of models/*/*/history.csv.
+    are those of `evaluation.summary`'s by_class, by_seed and by_rule, and of a training's history.csv.
     """
 
     headline: pd.DataFrame

@@ -16,11 +16,15 @@ TRAIN_STEP = 8
 
 @dataclass(frozen=True)
 class Predictions:
-    """Logits float32 [seeds, records, classes] of `seeds`, and the records' ids int64 [records], by split."""
+    """Logits float32 [seeds, records, classes] of `seeds`, and the records' ids int64 [records], by split.
+
+    `parameters` is the number of trainable parameters of a model.
+    """
 
     seeds: list[int]
     logits: dict[str, NDArray[np.float32]]
     ecg_id: dict[str, NDArray[np.int64]]
+    parameters: int
 
     def ensemble(self, split: str) -> NDArray[np.float32]:
         """Return the mean over seeds, [records, classes]."""
@@ -34,7 +38,10 @@ def rows(split: str, records: int) -> slice:
 
 def write_predictions(path: Path, predictions: Predictions) -> None:
     """Write a .npz file with the arrays of `predictions`."""
-    arrays: dict[str, NDArray[np.generic]] = {"seeds": np.array(predictions.seeds, np.int64)}
+    arrays: dict[str, NDArray[np.generic]] = {
+        "seeds": np.array(predictions.seeds, np.int64),
+        "parameters": np.array(predictions.parameters, np.int64),
+    }
     for split in SPLITS:
         arrays[split] = predictions.logits[split]
         arrays[f"{split}_ecg_id"] = predictions.ecg_id[split]
@@ -55,6 +62,7 @@ def read_predictions(path: Path, seeds: list[int], ecg_id: dict[str, NDArray[np.
                 arrays["seeds"].tolist(),
                 {split: arrays[split] for split in SPLITS},
                 {split: arrays[f"{split}_ecg_id"] for split in SPLITS},
+                int(arrays["parameters"]),
             )
     except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(f"{path} is not a file of predictions ({error}); run `dvc repro predict`") from None

@@ -70,7 +70,7 @@ def by_seed(labels: LabelsBySplit, predictions: Predictions, rule: str) -> pd.Da
 
 
 def headline(
-    seeds: pd.DataFrame, labels: LabelsBySplit, predictions: Predictions, rule: str, parameters: int
+    seeds: pd.DataFrame, labels: LabelsBySplit, predictions: Predictions, rule: str
 ) -> dict[str, float | None]:
     """Return the figures of metrics/<architecture>.json, all of the test fold; None where one is not defined.
 
@@ -87,7 +87,7 @@ def headline(
     ensemble = headline_metrics(labels["test"], logits, decisions)
     found |= {f"ensemble_{name}": ensemble[name] for name in HEADLINE}
     known = {name: None if np.isnan(value) else float(value) for name, value in found.items()}
-    return known | {"parameters": parameters}
+    return known | {"parameters": predictions.parameters}
 
 
 def by_rule(labels: LabelsBySplit, predictions: Predictions, patients: NDArray[np.generic]) -> pd.DataFrame:
