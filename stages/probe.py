@@ -16,7 +16,12 @@ import torch
 from tqdm import tqdm
 
 from ecg_temporal import files
-from ecg_temporal.probing.cost import latency, multiply_accumulates, training_step_memory
+from ecg_temporal.probing.cost import (
+    latency,
+    multiply_accumulates,
+    training_step_memory,
+    training_step_time,
+)
 from ecg_temporal.probing.probes import cropped_logits, permuted_logits, receptive_field
 from ecg_temporal.probing.settings import ProbeSettings
 from ecg_temporal.settings import read_params, section
@@ -53,12 +58,11 @@ def main() -> None:
     truth = torch.from_numpy(test.labels[: settings.batch_size]).float()
     cost = {
         "training_step_bytes": training_step_memory(model, some, truth, hardware),
+        "training_step_ms": training_step_time(model, some, truth, hardware),
         "latency_ms": latency(model, one, hardware),
-        "latency_hardware": str(hardware),
+        "hardware": str(hardware),
         "multiply_accumulates": multiply_accumulates(model, one.to(hardware.device)),
         "receptive_field_samples": receptive_field(spec.trunk),
-        # As many epochs as fast as the fastest: what else the machine does can only add to it.
-        "training_seconds": len(runs[0]["seconds"]) * min(min(run["seconds"]) for run in runs),
         "training_hardware": sorted({f"{run['hardware']} in {run['precision']}" for run in runs}),
     }
 

@@ -263,8 +263,7 @@ def test_a_new_seed_and_a_new_architecture_train_only_what_is_new(project):
     assert figures["macro_auprc"] == pytest.approx(test["macro_auprc"].mean())
     assert figures["ensemble_macro_auprc"] != figures["macro_auprc"]
     cost = json.loads((project.folder / "probes/cnn/cost.json").read_text())
-    runs = [json.loads((project.folder / f"models/cnn/{seed}/run.json").read_text()) for seed in (0, 1)]
-    assert cost["training_seconds"] == pytest.approx(min(run["seconds"][0] for run in runs))  # of one epoch
+    assert cost["training_step_ms"] > 0 and cost["training_hardware"]
     assert "cnn_gru4" in (project.folder / "reports/comparison.md").read_text()
     project("git checkout -q . && git clean -qfd metrics && dvc checkout -q")
 

@@ -8,7 +8,7 @@ from ecg_temporal.evaluation.metrics import average_precision
 from ecg_temporal.models.classifier import ECGClassifier
 from ecg_temporal.models.settings import ArchitectureSettings, TrunkSettings
 from ecg_temporal.probing import cost
-from ecg_temporal.probing.cost import latency, multiply_accumulates, training_step_memory
+from ecg_temporal.probing.cost import latency, multiply_accumulates, training_step_memory, training_step_time
 from ecg_temporal.probing.probes import cropped_logits, permuted_logits, receptive_field
 from ecg_temporal.training.batches import Batches, pieces
 from ecg_temporal.training.loop import predict_logits
@@ -100,6 +100,16 @@ def test_latency_is_the_shortest_in_milliseconds_once_warm(monkeypatch):
     ticks = iter([0, 0.001] * 5 + [0, 0.003, 0, 0.002, 0, 0.004])
     monkeypatch.setattr(cost.time, "perf_counter", lambda: next(ticks))
     assert latency(torch.nn.Identity(), torch.zeros(1), FP32, repeats=3) == pytest.approx(2)
+
+
+def test_a_training_step_is_the_shortest_forward_and_backward_pass_once_warm(splits, monkeypatch):
+    ticks, passed = iter([0, 0.001, 0, 0.3, 0, 0.2, 0, 0.4]), []
+    monkeypatch.setattr(cost.time, "perf_counter", lambda: next(ticks))
+    net = model()
+    net.linear.weight.register_hook(lambda gradient: passed.append(net.training))
+    signals = torch.from_numpy(splits["test"].signals[:8].copy())
+    assert training_step_time(net, signals, torch.zeros(8, 23), FP32, repeats=3) == pytest.approx(200)
+    assert passed == [True] * 4 and not net.training
 
 
 def test_memory_is_what_a_forward_and_backward_pass_add_to_the_peak(splits, monkeypatch):

@@ -73,10 +73,10 @@ RECIPE = Recipe(ARCHITECTURES, "half", SETTINGS, BOOTSTRAP, PROBES)
 COST = {
     "training_step_bytes": 10_000_000,
     "latency_ms": 2.5,
-    "latency_hardware": "a machine",
+    "hardware": "a machine",
     "multiply_accumulates": 61_000_000,
     "receptive_field_samples": 185,
-    "training_seconds": 600.0,
+    "training_step_ms": 600.0,
     "training_hardware": ["a machine"],
 }
 
@@ -502,7 +502,7 @@ def test_every_table_of_the_page_shows_what_the_words_above_it_say(case, splits)
     cost = findings.cost.assign(
         multiply_accumulates=[1e6, 2e6, 3e6, 4e6],
         latency_ms=[5.0, 6, 7, 8],
-        training_seconds=[0.5, 70, 800, 9000.2],
+        training_step_ms=[50.0, 70, 800, 9000],
         training_step_bytes=[9e6, 8e6, 7e6, 6e6],
     )
     findings = replace(findings, cost=cost)
@@ -522,7 +522,7 @@ def test_every_table_of_the_page_shows_what_the_words_above_it_say(case, splits)
     ]
     classes = findings.classes[findings.classes["architecture"] == findings.recurrent].set_index("subclass")
     best = of_metric(findings.from_best, "macro_auprc")[["difference"]]
-    costs = cost[["multiply_accumulates", "latency_ms", "training_seconds", "training_step_bytes"]]
+    costs = cost[["multiply_accumulates", "latency_ms", "training_step_ms", "training_step_bytes"]]
     costs /= [1e6, 1, 1, 1e6]
     for words, columns, expected, tolerance in (
         ("**Ensemble of the seeds**", slice(None), head[[f"ensemble_{m}" for m in METRICS]], 5.1e-5),
@@ -552,7 +552,7 @@ def test_the_hardware_of_most_trainings_is_named_and_who_was_trained_elsewhere(c
     about = splits["test"].description
     table = comparison(results, ARCHITECTURES, trivial_lines(CLASSES, labels["test"], labels["train"]), True)
     page = comparison_page(RECIPE, table, results, findings, about, 300, [], [])
-    assert "Trained on a machine; model on another machine: seconds" in page
+    assert "Trained on a machine; model on another machine. Measured on a machine, in fp32" in page
     assert "Learning rate: 0.1; 0.02 for cnn_mixed. " in page
 
 
@@ -605,7 +605,7 @@ def test_every_figure_draws_and_synthetic_data_says_so(case, splits, tmp_path):
     for block in page.split("\n\n"):
         if block.startswith("|"):
             assert len({line.count("|") for line in block.splitlines()}) == 1
-    assert rows_of(page, "training, s")["cnn"][-2] == "600.0"
+    assert rows_of(page, "training step, ms")["cnn"][-2] == "600"
     change = findings.order_classes.loc[["AMI", "NORM"], ["cnn_bilstm", "cnn_mixed"]]  # PMI is rare
     told = re.findall(r"(\w+) \(([-+.\d]+) on average; falls in (\d) of 2\)", page)
     assert [name for name, *_ in told] == list(change.mean(axis=1).sort_values().index)

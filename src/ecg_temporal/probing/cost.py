@@ -1,4 +1,4 @@
-"""What a model costs: multiply-accumulates, latency, and the memory of a training step."""
+"""What a model costs: multiply-accumulates, latency, and time and memory of a training step."""
 
 import platform
 import resource
@@ -65,13 +65,31 @@ def training_step_memory(model: nn.Module, signals: Tensor, labels: Tensor, hard
     if hardware.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(hardware.device)
     before = _peak(hardware)
+    _step(model, signals, labels, hardware)
+    return _peak(hardware) - before
+
+
+def training_step_time(
+    model: nn.Module, signals: Tensor, labels: Tensor, hardware: Hardware, repeats: int = 5
+) -> float:
+    """Return the time in milliseconds of a forward and backward pass, the shortest of `repeats`."""
+    times = []
+    for _ in range(repeats + 1):
+        start = time.perf_counter()
+        _step(model, signals, labels, hardware)
+        times.append(time.perf_counter() - start)
+    return 1000 * min(times[1:])
+
+
+def _step(model: nn.Module, signals: Tensor, labels: Tensor, hardware: Hardware) -> None:
     model.train()
     with hardware.autocast():
         logits = model(signals.to(hardware.device))
     F.binary_cross_entropy_with_logits(logits.float(), labels.to(hardware.device)).backward()  # type: ignore[no-untyped-call]
+    if hardware.device.type == "cuda":
+        torch.cuda.synchronize(hardware.device)
     model.zero_grad()
     model.eval()
-    return _peak(hardware) - before
 
 
 def _peak(hardware: Hardware) -> int:

@@ -208,11 +208,10 @@ def _cost(findings: Findings, score: pd.Series, compared: dict[str, Architecture
         front = pareto_front(spent, score[names])
         charts += f"<figure>{svg.scatter(marks, label, 'macro-AUPRC', front)}</figure>"
     return (
-        "<p>Nothing cheaper scores higher than what the dashed line joins. Point at a mark, or tap it, for its figures. Seconds of "
-        "the training steps if all epochs were as fast as the fastest, which what else ran on the machine slows; the "
-        "shortest of 100 latencies of a record of ten seconds; memory of a forward and backward pass. Trained on "
-        f"{escape(trained_on(findings.cost['training_hardware']))}; latency and memory, in fp32, on "
-        f"{escape('; '.join(sorted(set(findings.cost['latency_hardware']))))}.</p>"
+        "<p>Nothing cheaper scores higher than what the dashed line joins. Point at a mark, or tap it, for its figures. The "
+        "shortest of 100 latencies of a record of ten seconds; the shortest time of a forward and backward pass of one "
+        "batch, and its memory, without the optimizer's. All in fp32 on "
+        f"{escape('; '.join(sorted(set(findings.cost['hardware']))))}.</p>"
         f'{_legend(compared)}<div class="charts">{charts}</div>'
     )
 

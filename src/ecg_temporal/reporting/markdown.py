@@ -252,8 +252,8 @@ def _cost(findings: Findings, models: pd.DataFrame) -> str:
             "parameters",
             "multiply–accumulates, M",
             "latency, ms",
-            "training, s",
-            "step, MB",
+            "training step, ms",
+            "training step, MB",
         ]
     ]
     for name, row in cost.iterrows():
@@ -264,18 +264,17 @@ def _cost(findings: Findings, models: pd.DataFrame) -> str:
                 f"{row['parameters']:,.0f}",
                 f"{row['multiply_accumulates'] / 1e6:.1f}",
                 f"{row['latency_ms']:.1f}",
-                f"{row['training_seconds']:.1f}",
+                f"{row['training_step_ms']:.0f}",
                 f"{row['training_step_bytes'] / 1e6:.0f}",
             ]
         )
-    measured = sorted(set(cost["latency_hardware"]))
+    measured = sorted(set(cost["hardware"]))
     return "\n\n".join(
         [
             "## What it costs",
-            f"Trained on {trained_on(cost['training_hardware'])}: seconds of the training steps, validation left "
-            "out, if all epochs were as fast as the fastest of any seed, which what else ran on the machine slows. On "
-            f"{'; '.join(measured)}, in fp32: the shortest of 100 latencies of one record of ten seconds, in pieces, "
-            "and the memory of a forward and backward pass of one batch, without the optimizer's state.",
+            f"Trained on {trained_on(cost['training_hardware'])}. Measured on {'; '.join(measured)}, in fp32: the "
+            "shortest of 100 latencies of one record of ten seconds, in pieces; the shortest time of a forward and "
+            "backward pass of one batch, and its memory, without the optimizer's.",
             aligned(rows, text_columns=1),
         ]
     )

@@ -26,7 +26,7 @@ COSTS = {
     "parameters": ("parameters, millions", 1e6),
     "multiply_accumulates": ("multiply–accumulates, millions", 1e6),
     "latency_ms": ("latency of one record, ms", 1),
-    "training_seconds": ("training at its fastest, seconds", 1),
+    "training_step_ms": ("training step of one batch, ms", 1),
     "training_step_bytes": ("memory of a training step, MB", 1e6),
 }
 # What each decision rule does, in words that stand alone.
