@@ -256,7 +256,7 @@ def precision(split: Split, validation: Split, params: dict[str, Any], hardware:
     figures: dict[str, list[float]] = {name: [] for name in used}
     for seed in tqdm(range(3), desc="precision"):
         for name in used:
-            place = choose_hardware(settings.device, name)  # also says whether TF32 is allowed
+            place = choose_hardware(settings.device, name)  # also forbids TF32
             model = _fresh(split, params, "cnn", place, seed)
             _, history = train(model, split, validation, settings, RATE, seed, place, lambda *_: None)
             figures[name].append(history[-1]["macro_auprc"])
