@@ -135,6 +135,12 @@ def test_training_runs_where_the_test_fold_does_not_exist(project):
 
 
 @pytest.mark.pipeline
+def test_evaluation_runs_where_no_model_exists(project):
+    project("mv models hidden && PYTHONPATH=src python stages/evaluate.py cnn && mv hidden models")
+    project("git diff --exit-code")
+
+
+@pytest.mark.pipeline
 def test_predictions_of_other_records_are_not_measured(project):
     path = project.folder / "predictions/cnn.npz"
     found = read_predictions(path, [0], {})
@@ -263,7 +269,8 @@ def test_a_new_seed_and_a_new_architecture_train_only_what_is_new(project):
     assert figures["macro_auprc"] == pytest.approx(test["macro_auprc"].mean())
     assert figures["ensemble_macro_auprc"] != figures["macro_auprc"]
     cost = json.loads((project.folder / "probes/cnn/cost.json").read_text())
-    assert cost["training_step_ms"] > 0 and cost["training_hardware"]
+    run = json.loads((project.folder / "models/cnn/1/run.json").read_text())
+    assert cost["training_hardware"] == [f"{run['hardware']} in {run['precision']}"]
     assert "cnn_gru4" in (project.folder / "reports/comparison.md").read_text()
     project("git checkout -q . && git clean -qfd metrics && dvc checkout -q")
 

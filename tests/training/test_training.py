@@ -382,10 +382,11 @@ def test_precision_is_what_the_forward_pass_runs_in_and_tf32_is_never_allowed():
     with FP32.autocast():
         assert (x @ x).dtype == torch.float32
     backends = (torch.backends.cudnn, torch.backends.cuda.matmul)
-    for backend in backends:
-        backend.allow_tf32 = True
-    choose_hardware("cpu", "fp32")
-    assert not any(backend.allow_tf32 for backend in backends)
+    for precision in ("bf16", "fp32"):
+        for backend in backends:
+            backend.allow_tf32 = True
+        choose_hardware("cpu", precision)
+        assert not any(backend.allow_tf32 for backend in backends)
 
 
 def test_a_checkpoint_belongs_to_the_code_that_wrote_it(tmp_path, monkeypatch):
