@@ -40,15 +40,16 @@ def main() -> None:
     predictions = read_predictions(PREDICTIONS / f"{name}.npz", seeds, ecg_id)
     patients = read_table(RAW / TABLE).loc[splits["validation"].ecg_id, "patient_id"].to_numpy()
 
+    classes = splits["test"].description.classes
     of_seeds = by_seed(labels, predictions, rule)
     tables = {
         "seeds": of_seeds,
         "rules": by_rule(labels, predictions, patients),
-        "per_class": by_class(splits["test"].description.classes, labels, predictions),
+        "per_class": by_class(classes, labels, predictions),
     }
     metrics = headline(of_seeds, labels, predictions, rule)
     rules = {other: fit_ensemble_rule(labels, predictions, other) for other in RULES}
-    write_rules(DECISIONS / f"{name}.json", EnsembleRules(seeds, rules))
+    write_rules(DECISIONS / f"{name}.json", EnsembleRules(seeds, classes, rules))
     with files.replacing_file(METRICS / f"{name}.json") as temporary:
         temporary.write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
     for kind, table in tables.items():

@@ -72,7 +72,9 @@ def main() -> None:
         "classes": findings.classes,
         "order": findings.order,
         "order_by_class": findings.order_classes.reset_index(),
-        "context": findings.context.rename_axis("architecture").reset_index(),
+        "context": findings.context,
+        "longer": findings.longer,
+        "contrasts": findings.contrasts,
     }
     with files.replacing_folder(OUT / "tables") as folder:
         for name, frame in csv.items():

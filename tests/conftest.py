@@ -142,6 +142,6 @@ def trained(splits, tmp_path, monkeypatch):
     classes = len(about.classes)
     rule = ThresholdRule(Platt(np.full(classes, 3.0), np.full(classes, 0.2)), np.full(classes, 0.5), False)
     (tmp_path / "decisions").mkdir()
-    rules = EnsembleRules([0, 1], dict.fromkeys(RULES, rule))
+    rules = EnsembleRules([0, 1], about.classes, dict.fromkeys(RULES, rule))
     write_rules(tmp_path / "decisions" / "cnn_gru.json", rules)
     return tmp_path

@@ -3,9 +3,11 @@ import subprocess
 import sys
 
 import pytest
+import torch
 import yaml
 
 from closure import ROOT
+from ecg_temporal.models.trunk import Trunk
 from ecg_temporal.params import check
 from ecg_temporal.ptbxl.settings import dataset_of
 from ecg_temporal.settings import ParamsError, read_params
@@ -46,9 +48,8 @@ def test_the_committed_params_are_valid_and_the_real_comparison():
         ("train/device", "tpu", "train.device = 'tpu': must be 'auto', 'cpu' or 'cuda'"),
         ("trunk/kernel_size", 4, "trunk.kernel_size = 4: must be odd"),
         ("trunk/channels", [], "trunk.channels"),
-        ("trunk/channels", [8] * 8, "trunk.channels has 8 entries, too many for pieces of"),
-        ("trunk/kernel_size", 33, "trunk.kernel_size = 33: must be 31 or less"),
-        ("train/crop_seconds", 0.5, "trunk.kernel_size = 5: must be 3 or less"),
+        ("trunk/channels", [8] * 8, "trunk.kernel_size = 5: must be 2 or less"),
+        ("trunk/kernel_size", 65, "trunk.kernel_size = 65: must be 63 or less"),
         ("train/crop_seconds", 11, "train.crop_seconds = 11"),
         ("decision/rule", "best", "decision.rule = 'best': must be 'half', 'platt'"),
         ("probes/seconds", [], "probes.seconds"),
@@ -79,6 +80,18 @@ def test_a_stem_longer_than_a_piece_is_refused():
     params = changed("train/crop_seconds", 1)
     params["trunk"]["stem_kernel_size"] = 101
     with pytest.raises(ParamsError, match=r"trunk\.stem_kernel_size = 101: must be 100 or less"):
+        check(params)
+
+
+def test_the_shortest_piece_is_that_of_two_frames_and_kernels_are_no_longer_than_the_last_of_them():
+    params = changed("train/crop_seconds", 0.5)
+    params["trunk"] |= {"channels": [8] * 5, "kernel_size": 1}
+    trunk = check(params).trunk
+    assert Trunk(12, trunk)(torch.zeros(1, 12, 50)).shape[2] == 2
+    params["trunk"]["channels"] = [8] * 6
+    with pytest.raises(
+        ParamsError, match=r"trunk.channels has 6 entries, too many for .* two frames at least"
+    ):
         check(params)
 
 

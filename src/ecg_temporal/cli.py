@@ -109,9 +109,10 @@ def _predict(options: argparse.Namespace) -> None:
     from ecg_temporal.inference.records import ECG, find_records, read_ecg
     from ecg_temporal.ptbxl.waveforms import RecordError
 
-    paths = find_records(_with_stdin(options.records))
-    if not paths:
+    given = list(_with_stdin(options.records))
+    if not given:
         raise ValueError("stdin names no record")
+    paths = find_records(_that_are_there(given) if options.skip_bad else given)
     _, predictor = _load(options)
     # Before anything that takes long.
     for folder in filter(None, (options.out and options.out.parent, options.plot)):
@@ -194,6 +195,7 @@ def _explain(options: argparse.Namespace) -> None:
     if len(paths) > 1:
         raise ValueError(f"{options.record} holds {len(paths)} records; name one of them")
     ecg = read_ecg(paths[0])
+    _refuse_unwritable(options.out.parent)
     name, predictor = _load(options)
     if options.part != "all" and predictor.spec.architecture.rnn == "none":
         raise ValueError(f"{name} has no recurrent layer, nothing in it rests on the order of frames")
@@ -217,6 +219,7 @@ def _explain(options: argparse.Namespace) -> None:
 def _export(options: argparse.Namespace) -> None:
     from ecg_temporal.inference.export import export_onnx
 
+    _refuse_unwritable(options.out.parent)
     name, predictor = _load(options, device="cpu")
     export_onnx(predictor, options.out)
     print(f"{options.out}: {name}, {options.rule}")
@@ -246,6 +249,19 @@ def _register(options: argparse.Namespace) -> None:
             print(f"{alias} is not registered: {error}", file=sys.stderr)
             continue
         print(f"{registered}: {name}, {options.rule}")
+
+
+def _that_are_there(paths: list[Path]) -> Iterator[Path]:
+    """Leave out, and name, what is neither a record nor a folder of such."""
+    from ecg_temporal.inference.records import find_records
+
+    for path in paths:
+        try:
+            find_records([path])
+        except OSError as error:
+            print(f"left out: {error}", file=sys.stderr)
+        else:
+            yield path
 
 
 def _with_stdin(paths: list[Path]) -> Iterator[Path]:

@@ -70,11 +70,14 @@ def _refuse_too_few_replicates(params: Params) -> None:
 
 def _refuse_long_kernels(params: Params) -> None:
     samples = round(params.train.crop_seconds * SAMPLING_RATE)
-    frames = samples // (4 * 2 ** (len(params.trunk.channels) - 1))  # what the last block is given, halved
-    if frames < 1:
+    frames = samples // 2  # as models.trunk pools, and each block but the first strides
+    for _ in params.trunk.channels[1:]:
+        frames = (frames + 1) // 2
+    if frames < 2:
         raise ParamsError(
             f"params.yaml: trunk.channels has {len(params.trunk.channels)} entries, too many for pieces of "
-            f"train.crop_seconds = {params.train.crop_seconds:g}: each but the first halves the time axis"
+            f"train.crop_seconds = {params.train.crop_seconds:g}: each but the first halves the time axis, "
+            "and two frames at least must be left"
         )
     for key, longest in (("stem_kernel_size", samples), ("kernel_size", frames)):
         kernel = getattr(params.trunk, key)

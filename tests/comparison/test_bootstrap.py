@@ -19,7 +19,7 @@ from ecg_temporal.comparison.bootstrap import (
     resample,
     trained_again,
 )
-from ecg_temporal.evaluation.metrics import average_precision, nanmean
+from ecg_temporal.evaluation.metrics import average_precision, nanmean, roc_auc
 from ecg_temporal.evaluation.summary import headline_metrics
 
 
@@ -73,6 +73,8 @@ def test_every_metric_equals_that_of_the_resample_taken_for_real(seed, records, 
             expected = np.mean([e[name] for e in each])
             if name == "macro_auprc_common":  # which classes are common is decided on all records
                 expected = nanmean(precision[common])
+            elif name == "macro_auroc_common":
+                expected = np.mean([nanmean(roc_auc(labels[rows], p[rows])[common]) for p, _ in seeds])
             assert values[replicate] == pytest.approx(expected, abs=1e-9, nan_ok=True), name
 
 
@@ -173,18 +175,33 @@ def test_a_difference_that_is_none_is_found_in_one_of_twenty_even_where_classes_
     assert missed <= 0.08 * runs and abs(missed - wrong) <= 2, (missed, wrong)
 
 
-def test_another_training_counts_as_in_welchs_test(rng):
-    seeds, others = rng.normal(size=4), rng.normal(size=3)
+def test_another_training_counts_as_in_the_t_test_of_all_architectures(rng):
+    seeds, others, third = rng.normal(size=(3, 4))
     difference = seeds.mean() - others.mean()
-    low, high = trained_again(difference, np.zeros(10), seeds, others)
-    theirs = stats.ttest_ind(seeds, others, equal_var=False).confidence_interval()
+    low, high = trained_again(difference, np.zeros(10), [seeds, others])
+    theirs = stats.ttest_ind(seeds, others).confidence_interval()
     assert (low, high) == pytest.approx((theirs.low, theirs.high))
+    pooled = np.sqrt(np.mean([each.var(ddof=1) for each in (seeds, others, third)]))
+    reach = stats.t.ppf(0.975, 9) * pooled * np.sqrt(2 / 4)
+    found = trained_again(difference, np.zeros(10), [seeds, others, third])
+    assert found == pytest.approx((difference - reach, difference + reach))
     replicates = np.append(rng.normal(size=1000), np.nan)
-    low, high = trained_again(difference, replicates, seeds * 0, others * 0)
+    low, high = trained_again(difference, replicates, [seeds * 0, others * 0])
     assert (high - low) / 2 == pytest.approx(1.96 * np.nanstd(replicates, ddof=1), rel=1e-3)
-    wider = trained_again(difference, replicates, seeds, others)
+    wider = trained_again(difference, replicates, [seeds, others])
     assert wider[1] - wider[0] > high - low
-    assert np.isnan(trained_again(difference, replicates, seeds[:1], others)).all()
+    assert np.isnan(trained_again(difference, replicates, [seeds[:1], others[:1]])).all()
+
+
+def test_losses_are_means_of_the_drawn_records():
+    labels, noise = random_case(2, 40, 3, seeds=2, decimals=8)
+    draws, loss = draw(np.arange(40) // 2, 30, 0), np.random.default_rng(0).random((2, 40))
+    sample = resample(labels, noise, noise >= 0.5, draws, {"loss": loss})
+    assert sample.value["loss"] == pytest.approx(loss.mean())
+    np.testing.assert_allclose(sample.by_seed["loss"], loss.mean(axis=1))
+    for k in range(30):
+        rows = np.repeat(np.arange(40), draws[:, k].astype(int))
+        assert sample.replicates["loss"][k] == pytest.approx(loss[:, rows].mean())
 
 
 def test_what_is_not_defined_has_no_interval_and_no_p():
@@ -241,13 +258,18 @@ def test_differences_and_intervals_are_of_their_own_samples():
         for row in of_one.itertuples():
             s = samples[row.architecture]
             change = s.replicates[metric] - a.replicates[metric]
-            again = trained_again(row.difference, change, s.by_seed[metric], a.by_seed[metric])
+            again = trained_again(row.difference, change, [each.by_seed[metric] for each in samples.values()])
             assert (row.low, row.high) == interval(change)
             assert (row.again_low, row.again_high) == again
     assert (table["p_holm"] > table["p"]).any()
     for row in intervals(samples).itertuples():
         assert (row.low, row.high) == interval(samples[row.architecture].replicates[row.metric])
-    classes = class_differences(samples, "a", {"x": 1, "y": 2, "z": 3}).query("architecture == 'c'")
+    classes = class_differences(samples, "a", {"x": 10, "y": 20, "z": 9})
+    for _, of_one in classes.groupby("architecture"):
+        less, more = sorted(of_one["p"][:2])  # of the two that are common, the smaller p is doubled
+        assert sorted(of_one["q"][:2]) == [min(2 * less, more), more] and np.isnan(of_one["q"].iloc[2])
+    assert (classes["q"] > classes["p"]).any()
+    classes = classes.query("architecture == 'c'")
     c, a = (np.mean([average_precision(labels, s) for s in scores[name]], axis=0) for name in "ca")
     np.testing.assert_allclose(classes["difference"], c - a)
 

@@ -55,6 +55,18 @@ def test_without_an_interval_nothing_is_worse():
     assert (found.least, found.difference, found.low, found.high) == ("cnn", -1, None, None)
 
 
+def test_where_nothing_is_known_the_best_is_not_called_enough_either():
+    unknown = from_best("cnn", dict.fromkeys(["wide", "one", "bi", "deep"], (float("nan"), float("nan"))))
+    found = verdict(unknown, COMPARED, PARAMETERS, "macro_auprc")
+    assert (found.best, found.least) == ("cnn", "cnn") and not found.decided
+    assert verdict(unknown.fillna(0.0), COMPARED, PARAMETERS, "macro_auprc").decided
+
+
+def test_an_interval_that_ends_at_0_but_for_rounding_spans_it():
+    rows = from_best("deep", dict.fromkeys(["cnn", "wide", "one", "bi"], (-0.01, -1e-19)))
+    assert verdict(rows, COMPARED, PARAMETERS, "macro_auprc").least == "cnn"
+
+
 def test_one_architecture_alone_is_enough():
     nothing = from_best("cnn", {"cnn": (0, 0)}).iloc[:0]
     assert verdict(nothing, {"cnn": COMPARED["cnn"]}, PARAMETERS, "macro_auprc").least == "cnn"

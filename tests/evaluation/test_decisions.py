@@ -186,12 +186,13 @@ def test_a_rule_survives_the_disk(name, tmp_path):
     labels, logits = case(5)
     rules = {other: fit_rule(other, labels, logits, labels) for other in RULES}
     rule = rules[name]
-    write_rules(tmp_path / "cnn.json", EnsembleRules([0, 3], rules))
+    write_rules(tmp_path / "cnn.json", EnsembleRules([0, 3], ["a", "b"], rules))
     back = read_rules(tmp_path / "cnn.json")
-    assert back.seeds == [0, 3]
+    assert back.seeds == [0, 3] and back.classes == ["a", "b"]
     np.testing.assert_array_equal(back.rules[name].decide(logits), rule.decide(logits))
     np.testing.assert_array_equal(back.rules[name].probabilities(logits), rule.probabilities(logits))
-    write_rules(tmp_path / "cnn.json", EnsembleRules([0], {k: v for k, v in rules.items() if k != name}))
+    fewer = {other: each for other, each in rules.items() if other != name}
+    write_rules(tmp_path / "cnn.json", EnsembleRules([0], ["a", "b"], fewer))
     with pytest.raises(
         ValueError, match=f"cnn.json is not a file of decision rules .it lacks '{re.escape(name)}'"
     ):

@@ -3,6 +3,7 @@ import io
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from shutil import copytree, rmtree
 from types import SimpleNamespace
@@ -18,7 +19,7 @@ from conftest import FP32
 from ecg_temporal import cli
 from ecg_temporal.comparison.verdict import Verdict, write_verdict
 from ecg_temporal.evaluation.calibration import sigmoid
-from ecg_temporal.evaluation.decisions import EnsembleRules, ThresholdRule, read_rules, write_rules
+from ecg_temporal.evaluation.decisions import ThresholdRule, read_rules, write_rules
 from ecg_temporal.inference import paper
 from ecg_temporal.inference.paper import draw_ecg
 from ecg_temporal.inference.predictor import load_predictor, winners
@@ -173,6 +174,11 @@ def test_what_cannot_be_used_is_refused_by_name(trained, splits):
     with pytest.raises(ValueError, match="are: cnn_gru. If .* `dvc repro evaluate@cnn_lstm` trains it"):
         load_predictor("cnn_lstm", "half", FP32)
     rules = json.loads((trained / "decisions" / "cnn_gru.json").read_text())
+    turned = rules | {"classes": rules["classes"][::-1]}
+    (trained / "decisions" / "cnn_gru.json").write_text(json.dumps(turned))
+    told = r"cnn_gru.json is of other classes than models.cnn_gru; run `dvc repro evaluate@cnn_gru`"
+    with pytest.raises(ValueError, match=told):
+        load_predictor("cnn_gru", "half", FP32)
     (trained / "decisions" / "cnn_gru.json").write_text(json.dumps(rules | {"seeds": []}))
     with pytest.raises(ValueError, match="cnn_gru.json names no seed"):
         load_predictor("cnn_gru", "half", FP32)
@@ -298,6 +304,12 @@ def test_the_command_refuses_in_a_sentence_and_writes_nothing(trained, splits, c
     cli.main(["predict", "records", "--model", "cnn_gru", "--out", "x.csv", "--skip-bad"])
     assert "left out: records/bad" in capsys.readouterr().err
     assert len((trained / "x.csv").read_text().splitlines()) == 2
+    given = ["predict", "gone", "records/good", "--model", "cnn_gru", "--out", "x.csv"]
+    with pytest.raises(SystemExit, match="gone: neither a folder nor a record"):
+        cli.main(given)
+    cli.main([*given, "--skip-bad"])
+    assert "left out: gone: neither" in capsys.readouterr().err
+    assert (trained / "x.csv").read_text().splitlines()[1].startswith("records/good,")
     (folder / "good.dat").unlink()
     with pytest.raises(SystemExit, match="no record is left"):
         cli.main(["predict", "records", "--model", "cnn_gru", "--skip-bad"])
@@ -433,7 +445,8 @@ def test_the_table_has_what_the_predictor_finds_under_the_rule_that_is_asked_for
     likely = np.sort(load_predictor("cnn_gru", "half", FP32).predict(signals)[0][0])
     threshold = likely[-5:-3].mean()  # of the first record four classes are above
     high = ThresholdRule(rules.rules["half"].calibration, np.full(len(likely), threshold), False)
-    write_rules(trained / "decisions" / "cnn_gru.json", EnsembleRules([0, 1], {**rules.rules, "f1": high}))
+    changed = replace(rules, rules={**rules.rules, "f1": high})
+    write_rules(trained / "decisions" / "cnn_gru.json", changed)
     write_verdict(
         trained / "reports" / "tables" / "verdict.json", Verdict("macro_auprc", "big", "cnn_gru", 0, 0, 0)
     )

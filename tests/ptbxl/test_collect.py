@@ -122,6 +122,20 @@ def test_bad_records_are_skipped_and_named_in_the_manifest(tree, out, capsys):
         np.testing.assert_array_equal(back.signals[k], expected)
 
 
+def test_a_record_that_cannot_be_opened_is_skipped_too(tree, out):
+    data = tree / "records100" / "00000" / "00004_lr.dat"
+    data.unlink()
+    data.mkdir()
+    manifest = collect(tree, out, {}, "skip")
+    assert manifest.skipped == {"4": "records100/00000/00004_lr: Is a directory"}
+
+
+def test_a_name_stays_the_text_that_it_is(tmp_path):
+    pd.DataFrame({"filename_lr": ["00121", "2"], "age": [1, None]}, index=[1, 2]).to_csv(tmp_path / "t.csv")
+    table = raw.read_table(tmp_path / "t.csv")
+    assert table["filename_lr"].tolist() == ["00121", "2"] and table["age"].tolist()[0] == 1
+
+
 def test_a_tree_without_any_usable_record_is_refused(tree, out):
     shutil.rmtree(tree / "records100")
     with pytest.raises(ValueError, match=r"6 of 6 records.*Mend them:"):  # skipped they are already

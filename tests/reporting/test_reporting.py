@@ -18,6 +18,7 @@ from closure import ROOT
 from conftest import TRAINING
 from ecg_temporal.comparison import bootstrap
 from ecg_temporal.comparison.bootstrap import class_differences, draw, intervals, of_metric, resample
+from ecg_temporal.comparison.contrasts import contrasts
 from ecg_temporal.comparison.findings import find
 from ecg_temporal.comparison.recipe import Recipe
 from ecg_temporal.comparison.results import read_csv, read_probes, read_results
@@ -33,19 +34,22 @@ from ecg_temporal.evaluation.predictions import (
     write_predictions,
 )
 from ecg_temporal.evaluation.settings import RULES
-from ecg_temporal.evaluation.summary import THRESHOLDED, by_class, by_rule, by_seed, headline
+from ecg_temporal.evaluation.summary import HEADLINE, THRESHOLDED, by_class, by_rule, by_seed, headline
 from ecg_temporal.models.settings import ArchitectureSettings
 from ecg_temporal.probing.settings import ProbeSettings
 from ecg_temporal.reporting import figures, svg
 from ecg_temporal.reporting.examples import choose_examples, predicted_of_each
 from ecg_temporal.reporting.html import Shown, _row_of, line_class, report_page
 from ecg_temporal.reporting.markdown import CALIBRATION, RULE_METRICS, _after_holm, comparison_page
-from ecg_temporal.reporting.style import RULE_TEXTS, describe, leaning, order_shown, trained_on
+from ecg_temporal.reporting.style import RULE_TEXTS, context_shown, describe, leaning, order_shown, trained_on
 from ecg_temporal.reporting.tables import (
     METRICS,
     PAPER,
+    STEADY,
     SYNTHETIC,
     comparison,
+    context_table,
+    contrast_table,
     data_faults,
     figure_table,
     markdown,
@@ -182,13 +186,48 @@ def test_the_findings_say_what_was_put_into_the_data(case):
     order = of_metric(findings.order, "macro_auprc")
     assert order.loc["cnn", "difference"] == pytest.approx(0, abs=1e-9)
     assert order.loc["cnn_bilstm", "high"] < 0
-    assert findings.context.loc["cnn", 10.0] == pytest.approx(results.headline.loc["cnn", "macro_auprc"])
-    assert list(findings.context.columns) == [1, 2.5, 5, 10]
+    context = findings.context.set_index(["architecture", "metric", "seconds"])["value"]
+    assert context["cnn", "macro_auprc", 10.0] == pytest.approx(results.headline.loc["cnn", "macro_auprc"])
+    assert list(context["cnn", "macro_auprc"].index) == [1, 2.5, 5, 10]
+    # At each length less noise was added, alike to all.
+    longer = of_metric(findings.longer, "macro_auprc_common")
+    assert list(longer.index) == [
+        *ARCHITECTURES,
+        "without recurrence",
+        "with recurrence",
+        "with less without",
+    ]
+    assert (longer["low"][:-1] > 0).all()
+    assert longer.loc["without recurrence", "difference"] == longer.loc["cnn", "difference"]
+    both = longer.loc[["cnn_bilstm", "cnn_mixed"], "difference"].mean()
+    assert longer.loc["with recurrence", "difference"] == pytest.approx(both)
+    more = longer.loc["with less without"]
+    assert more["difference"] == pytest.approx(both - longer.loc["cnn", "difference"])
+    assert more["low"] < more["difference"] < more["high"]
     rare = findings.classes.set_index(["architecture", "subclass"]).loc[("cnn_bilstm", "PMI")]
     assert rare["undefined"] > 0
     no_label = ~labels["test"].any(axis=1)
     assert no_label.any()
     assert (findings.labelled["subset_accuracy"] != results.headline["subset_accuracy"]).any()
+
+
+def losses_of(labels, predictions):
+    """Return the mean cross-entropy of every test record, by scikit-learn."""
+    truth, scale = (
+        labels["test"],
+        [fit_platt(labels["validation"], x) for x in predictions.logits["validation"]],
+    )
+    logits = predictions.logits["test"].astype(float)
+    made = {
+        "log_loss": sigmoid(logits),
+        "log_loss_calibrated": np.stack([s.probabilities(x) for s, x in zip(scale, logits, strict=True)]),
+    }
+    return {
+        name: np.array(
+            [[sk.log_loss(y, q, labels=[0, 1]) for y, q in zip(truth, p, strict=True)] for p in seeds]
+        )
+        for name, seeds in made.items()
+    }
 
 
 def test_every_table_is_of_what_its_name_says(case):
@@ -198,7 +237,16 @@ def test_every_table_is_of_what_its_name_says(case):
     logits = {
         name: read_predictions(folder / f"{name}.npz", SEEDS, IDS).logits["test"] for name in ARCHITECTURES
     }
-    samples = {name: resample(truth, x, x >= 0, draws) for name, x in logits.items()}
+    losses = {
+        name: losses_of(labels, read_predictions(folder / f"{name}.npz", SEEDS, IDS)) for name in logits
+    }
+    samples = {name: resample(truth, x, x >= 0, draws, losses[name]) for name, x in logits.items()}
+    table = findings.intervals.set_index(["architecture", "metric"])["value"]
+    loss = results.seeds.query("split == 'test'").groupby("architecture")["loss"].mean()
+    for name in logits:
+        assert table[name, "log_loss"] == pytest.approx(loss[name])
+    assert (table[:, "log_loss_calibrated"] < table[:, "log_loss"]).all()
+    pd.testing.assert_frame_equal(findings.contrasts, contrasts(samples, RECIPE.compared))
     pd.testing.assert_frame_equal(findings.intervals, intervals(samples))
     for found, against in ((findings.from_reference, "cnn"), (findings.from_best, "cnn_mixed")):
         pd.testing.assert_frame_equal(found, bootstrap.differences(samples, against, "model"))
@@ -210,7 +258,14 @@ def test_every_table_is_of_what_its_name_says(case):
             order, context = arrays["order"], arrays["context"]
         for k, seconds in enumerate(PROBES.seconds):
             score = np.mean([sk.average_precision_score(truth, y) for y in context[:, k]])
-            assert findings.context.loc[name, seconds] == pytest.approx(score)
+            found = findings.context.groupby(["architecture", "seconds"]).get_group((name, seconds))
+            found = found.set_index("metric")["value"]
+            assert found["macro_auprc"] == pytest.approx(score)
+            common = truth.sum(axis=0) >= 10
+            score = np.mean(
+                [sk.average_precision_score(truth[:, common], y[:, common]) for y in context[:, k]]
+            )
+            assert found["macro_auprc_common"] == pytest.approx(score)
         for k, subclass in enumerate(CLASSES):
             intact = np.mean([sk.average_precision_score(truth[:, k], y[:, k]) for y in x])
             flat = order.reshape(-1, *truth.shape)
@@ -312,20 +367,24 @@ def test_the_reliability_diagram_shows_what_calibration_changes(case):
     assert curves["as trained"][0].tolist() != curves["calibrated"][0].tolist()
 
 
+def test_every_headline_metric_has_a_name_in_the_tables():
+    assert list(METRICS) == list(HEADLINE)
+
+
 def test_the_verdict_reads_as_a_sentence():
     values = pd.Series({"cnn": 0.5, "cnn_bilstm": 0.52})
     enough = Verdict("macro_auprc", "cnn_bilstm", "cnn", -0.02, -0.05, 0.01)
     text = sentence(enough, values, ARCHITECTURES)
     assert text.startswith(
-        "**No recurrent layer is needed**: the best macro-AUPRC, 0.5200, is that of cnn_bilstm "
+        "**No gain from a recurrent layer was found**: the best macro-AUPRC, 0.5200, is that of cnn_bilstm "
         "(BiLSTM(128)), and cnn has 0.5000; "
     )
     assert "-0.0200 [-0.0500, +0.0100]" in text
     best = Verdict("macro_auprc", "cnn", "cnn", 0, 0, 0)
     text = sentence(best, values, ARCHITECTURES)
-    assert (
-        text
-        == "**No recurrent layer is needed**: the best macro-AUPRC, 0.5000, is that of cnn (no recurrence)."
+    assert text == (
+        "**No gain from a recurrent layer was found**: the best macro-AUPRC, 0.5000, is that of cnn "
+        "(no recurrence)."
     )
     alone = Verdict("macro_auprc", "cnn_bilstm", "cnn_bilstm", 0, 0, 0)
     text = sentence(alone, values, ARCHITECTURES)
@@ -333,7 +392,10 @@ def test_the_verdict_reads_as_a_sentence():
     wide = {**ARCHITECTURES, "wide": ArchitectureSettings(rnn="none", widen=2, learning_rate=0.1)}
     smaller = Verdict("macro_auprc", "wide", "cnn", -0.01, -0.05, 0.01)
     text = sentence(smaller, pd.Series({"cnn": 0.5, "wide": 0.51}), wide)
-    assert text.startswith("**No recurrent layer is needed**: the best") and "is that of wide (" in text
+    assert (
+        text.startswith("**No gain from a recurrent layer was found**: the best")
+        and "is that of wide (" in text
+    )
     recurrent = {"architecture": "cnn_bilstm", "difference": 0.003, "low": -0.02, "high": 0.04}
     text = sentence(smaller, pd.Series({"cnn": 0.5, "wide": 0.51}), wide, recurrent)
     assert text.endswith("with recurrence, cnn_bilstm, differs from cnn by +0.0030 [-0.0200, +0.0400].")
@@ -351,9 +413,12 @@ def test_the_candidate_is_said_to_be_what_it_equals():
 
 
 def test_a_rare_class_neither_gains_nor_loses():
-    above, below, both = {"low": 0.1, "high": 0.3}, {"low": -0.3, "high": -0.1}, {"low": -0.1, "high": 0.1}
-    assert [leaning({"positives": 10, **row}) for row in (above, below, both)] == [1, -1, 0]
-    assert [leaning({"positives": 9, **row}) for row in (above, below, both)] == [0, 0, 0]
+    assert [leaning({"difference": x, "q": q}) for x, q in ((0.2, 0.01), (-0.2, 0.04), (0.2, 0.06))] == [
+        1,
+        -1,
+        0,
+    ]
+    assert leaning({"difference": 0.2, "q": np.nan}) == 0
 
 
 def test_order_is_drawn_of_all_classes_where_none_is_common(case):
@@ -486,8 +551,12 @@ def test_the_drawings_name_what_they_draw(case):
     found = drawn(figures.differences(findings.from_reference, RECIPE.compared, "cnn", "").axes[0])
     assert found.to_dict() == of_all[found.index].to_dict() and len(found) == 2
     order, _ = order_shown(findings.order)
-    axes = figures.time_probes(findings.order, findings.context, RECIPE.compared, "").axes[0]
+    axes, right = figures.time_probes(findings, RECIPE.compared, "").axes
     assert drawn(axes).to_dict() == order["difference"][drawn(axes).index].to_dict()
+    context, _, what = context_shown(findings.context, findings.longer)
+    assert what in right.get_ylabel() and what == "macro-AUPRC, ≥ 10 positives"
+    for line, name in zip(right.lines, RECIPE.compared, strict=True):
+        np.testing.assert_array_equal(line.get_ydata(), context.loc[name])
     left, right = figures.learning_curves(results.history, RECIPE.compared, "").axes[:2]
     assert (
         left.lines[0].get_ydata().tolist() == [0.3, 0.2] and right.lines[0].get_ydata().tolist() == [0.4] * 2
@@ -544,11 +613,30 @@ def test_every_table_of_the_page_shows_what_the_words_above_it_say(case, splits)
         )
 
 
+def test_what_a_longer_signal_and_one_thing_more_change_is_in_bold_where_it_is_sure(case):
+    findings = case[-1]
+    context, longer, _ = context_shown(findings.context, findings.longer)
+    rows = rows_of(context_table(context, longer, ["a", "b", "c", "d"]), " a |")
+    assert rows["cnn"][:4] == [f"{value:.4f}" for value in context.loc["cnn"]]
+    assert rows["with recurrence"][:4] == [""] * 4 and rows["with recurrence"][4].startswith("**+")
+    surely = of_metric(findings.longer, "macro_auprc_common").loc["with less without"]
+    assert rows["with less without"][4].startswith("**") == (surely["low"] > 0 or surely["high"] < 0)
+    effects = [(0.1, 0.05, 0.2), (0.1, -0.05, 0.2), (-0.1, -0.2, -1e-19), (-0.1, -0.2, -0.05)]
+    made = pd.DataFrame(effects, columns=["difference", "low", "high"])
+    made = made.assign(contrast="GRU instead of LSTM", pairs=3, metric=list(STEADY))
+    _, (words, number, *cells) = contrast_table(made)
+    assert (words, number) == ("GRU instead of LSTM", "3")
+    assert [cell.startswith("**") for cell in cells] == [True, False, False, True]
+
+
 def test_the_hardware_of_most_trainings_is_named_and_who_was_trained_elsewhere(case, splits):
     _, labels, results, findings = case
     assert trained_on(findings.cost["training_hardware"]) == "a machine; model on another machine"
     two = pd.Series({"cnn": ["a", "b"], "cnn_gru": ["a", "b"], "cnn_lstm": ["b"]})
     assert trained_on(two) == "a and b; cnn_lstm on b"
+    assert "recurrent layers are then fp16" in trained_on(pd.Series({"cnn": ["NVIDIA H200 in bf16"]}))
+    for other in ("NVIDIA H200 in fp32", "AMD EPYC, 1 thread in bf16"):
+        assert trained_on(pd.Series({"cnn": [other]})) == other
     about = splits["test"].description
     table = comparison(results, ARCHITECTURES, trivial_lines(CLASSES, labels["test"], labels["train"]), True)
     page = comparison_page(RECIPE, table, results, findings, about, 300, [], [])
@@ -597,8 +685,12 @@ def test_every_figure_draws_and_synthetic_data_says_so(case, splits, tmp_path):
     ):
         assert part in page, part
     _, rest = page.split("## Differences from cnn\n")
-    after_holm, again, *_ = [block.splitlines() for block in rest.split("\n\n") if block.startswith("|")]
-    assert len(after_holm) == len(again) == 5 and "**+" in after_holm[2]  # better, and surely so
+    blocks = [block.splitlines() for block in rest.split("\n\n") if block.startswith("|")]
+    after_holm, steady, again, steady_again = (block for block in blocks[:4])
+    assert "cross-entropy, calibrated ↓" in steady[0] and steady[0] == steady_again[0]
+    assert (
+        len(after_holm) == len(steady) == len(again) == 5 and "**+" in after_holm[2]
+    )  # better, and surely so
     candidate = of_metric(findings.from_reference, "macro_auprc").loc["model"]
     assert candidate["p_holm"] < 0.05 and "**" not in after_holm[-1]
     assert f"**{candidate['difference']:+.4f} [{candidate['again_low']:+.4f}, " in again[-1]

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_array
-from scipy.stats import norm, t
+from scipy.stats import false_discovery_control, norm, t
 
 from ecg_temporal.evaluation.metrics import average_precision, nanmean
 from ecg_temporal.evaluation.summary import COMMON, headline_metrics
@@ -56,7 +56,7 @@ class Sample:
     Attributes
     ----------
     value : dict of str to float
-        On the records as they are: the metrics of `headline_metrics`.
+        On the records as they are: the metrics of `headline_metrics`, and the `losses` of `resample`.
     by_seed : dict of str to float64 array [seeds]
         The same of each seed.
     replicates : dict of str to float64 array [replicates]
@@ -73,7 +73,13 @@ class Sample:
     class_replicates: Array
 
 
-def resample(labels: Labels, scores: Scores, decisions: Decisions, draws: Draws) -> Sample:
+def resample(
+    labels: Labels,
+    scores: Scores,
+    decisions: Decisions,
+    draws: Draws,
+    losses: dict[str, Array] | None = None,
+) -> Sample:
     """Return the figures of an architecture in every replicate.
 
     Parameters
@@ -84,6 +90,8 @@ def resample(labels: Labels, scores: Scores, decisions: Decisions, draws: Draws)
     decisions : bool array [seeds, records, classes]
     draws : float32 array [records, replicates]
         As `draw` gives them.
+    losses : dict of str to float64 array [seeds, records], optional
+        Other figures that are a mean over records, by name.
 
     Returns
     -------
@@ -91,14 +99,18 @@ def resample(labels: Labels, scores: Scores, decisions: Decisions, draws: Draws)
         A class without a positive draw is NaN there and left out of the macro mean.
 
     """
-    truth = labels.astype(bool)
+    truth, losses = labels.astype(bool), losses or {}
     seeds = [_one_seed(truth, s, d, draws) for s, d in zip(scores, decisions, strict=True)]
     points = [headline_metrics(labels, s, d) for s, d in zip(scores, decisions, strict=True)]
     by_seed = {name: np.array([point[name] for point in points]) for name in points[0]}
+    by_seed |= {name: each.mean(axis=1) for name, each in losses.items()}
+    replicates = {name: np.mean([seed[name] for seed, _ in seeds], axis=0) for name in seeds[0][0]}
+    total = draws.sum(axis=0, dtype=np.float64)
+    replicates |= {name: each.mean(axis=0) @ draws / total for name, each in losses.items()}
     return Sample(
         value={name: float(values.mean()) for name, values in by_seed.items()},
         by_seed=by_seed,
-        replicates={name: np.mean([seed[name] for seed, _ in seeds], axis=0) for name in seeds[0][0]},
+        replicates=replicates,
         by_class=np.mean([average_precision(labels, s) for s in scores], axis=0),
         class_replicates=np.mean([precision for _, precision in seeds], axis=0),
     )
@@ -117,9 +129,9 @@ def differences(samples: dict[str, Sample], against: str, apart: str | None = No
     """Return the difference of each architecture from `against` by metric, with its 95% interval.
 
     Columns: architecture, metric, against, difference, low, high, again_low and again_high, which are
-    `trained_again`'s, p, and p_holm, which is corrected for the number of architectures that are set against
-    it on that metric (Holm, 1979). The architecture `apart` is not one of these: whether it is there changes
-    nothing for the others.
+    `trained_again`'s with the seeds of all, p, and p_holm, which is corrected for the number of architectures
+    that are set against it on that metric (Holm, 1979). The architecture `apart` is not one of these: whether
+    it is there changes nothing for the others.
     """
     rows = []
     for name, sample in samples.items():
@@ -127,7 +139,8 @@ def differences(samples: dict[str, Sample], against: str, apart: str | None = No
         for metric, replicates in sample.replicates.items() if name != against else ():
             change = replicates - other.replicates[metric]
             difference = sample.value[metric] - other.value[metric]
-            again = trained_again(difference, change, sample.by_seed[metric], other.by_seed[metric])
+            seeds = [each.by_seed[metric] for k, each in samples.items() if k != apart]
+            again = trained_again(difference, change, seeds)
             rows.append((name, metric, against, difference, *interval(change), *again, p_value(change)))
     ends = ["low", "high", "again_low", "again_high"]
     table = pd.DataFrame(rows, columns=["architecture", "metric", "against", "difference", *ends, "p"])
@@ -145,8 +158,9 @@ def class_differences(samples: dict[str, Sample], against: str, positives: dict[
     """Return the difference in average precision from `against` by architecture and class.
 
     `positives` are the classes in order, with their number of positive records. Columns: architecture,
-    subclass, positives, difference, low, high and undefined, the share of replicates in which the class has
-    no positive record.
+    subclass, positives, difference, low, high, undefined, the share of replicates in which the class has no
+    positive record, p, and q, which is corrected for the number of the architecture's classes with COMMON
+    positive records or more (Benjamini & Hochberg, JRSS B 57, 1995), and not given for the others.
     """
     rows = []
     for name, sample in samples.items():
@@ -154,10 +168,41 @@ def class_differences(samples: dict[str, Sample], against: str, positives: dict[
             changes = sample.class_replicates - samples[against].class_replicates
             for k, (subclass, count) in enumerate(positives.items()):
                 difference = sample.by_class[k] - samples[against].by_class[k]
-                undefined = np.isnan(changes[k]).mean()
-                rows.append((name, subclass, count, difference, *interval(changes[k]), undefined))
-    columns = ["architecture", "subclass", "positives", "difference", "low", "high", "undefined"]
-    return pd.DataFrame(rows, columns=columns)
+                undefined, p = np.isnan(changes[k]).mean(), p_value(changes[k])
+                rows.append((name, subclass, count, difference, *interval(changes[k]), undefined, p))
+    columns = ["architecture", "subclass", "positives", "difference", "low", "high", "undefined", "p"]
+    table = pd.DataFrame(rows, columns=columns)
+    tested = table.loc[table["positives"] >= COMMON].dropna(subset="p")
+    return table.assign(q=tested.groupby("architecture")["p"].transform(false_discovery_control))
+
+
+def macro_replicates(labels: Labels, scores: Scores, draws: Draws) -> dict[str, tuple[float, Array]]:
+    """Return macro-AUPRC of all classes and of the common ones, each with its replicates.
+
+    Parameters
+    ----------
+    labels : uint8 array [records, classes]
+    scores : float array [sets, records, classes]
+        Several, over which the mean is taken.
+    draws : float32 array [records, replicates]
+
+    Returns
+    -------
+    dict of str to (float, float64 array [replicates])
+        macro_auprc and macro_auprc_common.
+
+    """
+    truth = labels.astype(bool)
+    precision = [average_precision(labels, each) for each in scores]
+    drawn = [_rankings(truth, each, draws)[0] for each in scores]
+    common = truth.sum(axis=0) >= COMMON
+    return {
+        metric: (
+            float(np.mean([nanmean(each[classes]) for each in precision])),
+            np.mean([_macro(each[classes]) for each in drawn], axis=0),
+        )
+        for metric, classes in (("macro_auprc", np.full(len(common), True)), ("macro_auprc_common", common))
+    }
 
 
 def order_effect(labels: Labels, sample: Sample, permuted: Scores, draws: Draws) -> pd.DataFrame:
@@ -167,9 +212,10 @@ def order_effect(labels: Labels, sample: Sample, permuted: Scores, draws: Draws)
     ----------
     labels : uint8 array [records, classes]
     sample : Sample
-        Of the same architecture and draws.
+        Of the same architecture.
     permuted : float array [seeds, permutations, records, classes]
     draws : float32 array [records, replicates]
+        Those of the sample, or the first of them.
 
     Returns
     -------
@@ -177,17 +223,11 @@ def order_effect(labels: Labels, sample: Sample, permuted: Scores, draws: Draws)
         Of all classes and of the common ones, a row each: metric, intact, permuted, difference, low and high.
 
     """
-    truth = labels.astype(bool)
-    flat = permuted.reshape(-1, *labels.shape)
-    precision = np.stack([average_precision(labels, scores) for scores in flat])
-    drawn = np.stack([_rankings(truth, scores, draws)[0] for scores in flat])
-    common = truth.sum(axis=0) >= COMMON
     rows = []
-    for metric, classes in (("macro_auprc", np.full(len(common), True)), ("macro_auprc_common", common)):
-        value = float(np.mean([nanmean(each[classes]) for each in precision]))
-        replicates = np.mean([_macro(each[classes]) for each in drawn], axis=0)
+    found = macro_replicates(labels, permuted.reshape(-1, *labels.shape), draws)
+    for metric, (value, replicates) in found.items():
         intact = sample.value[metric]
-        ends = interval(replicates - sample.replicates[metric])
+        ends = interval(replicates - sample.replicates[metric][: draws.shape[1]])
         rows.append((metric, intact, value, value - intact, *ends))
     return pd.DataFrame(rows, columns=["metric", "intact", "permuted", "difference", "low", "high"])
 
@@ -204,19 +244,20 @@ def interval(replicates: Array) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def trained_again(difference: float, replicates: Array, seeds: Array, others: Array) -> tuple[float, float]:
+def trained_again(difference: float, replicates: Array, seeds: list[Array]) -> tuple[float, float]:
     """Return the 95% interval of a difference of two on other test records *and* with other seeds.
 
-    The variance of the replicates and those of both means over seeds are added, and count with the degrees
-    of freedom of Welch and Satterthwaite (Biometrics Bulletin 2(6), 1946).
+    The variance of the replicates and those of both means over seeds are added. The variance of one training
+    is pooled over all architectures, since that of a few seeds is a matter of luck; the sum counts with the
+    degrees of freedom of Satterthwaite (Biometrics Bulletin 2(6), 1946).
 
     Parameters
     ----------
     difference : float
     replicates : float64 array
         Of the difference; those that are NaN are left out.
-    seeds, others : float64 array [seeds]
-        The figure of each seed, of the one and of the other.
+    seeds : list of float64 array [seeds]
+        The figure of each seed, of every architecture.
 
     Returns
     -------
@@ -224,13 +265,13 @@ def trained_again(difference: float, replicates: Array, seeds: Array, others: Ar
         NaN where a variance is not known, as that of one seed.
 
     """
-    known = _known(replicates)
-    if len(known) < 2 or min(len(seeds), len(others)) < 2:
+    known, free = _known(replicates), sum(len(each) - 1 for each in seeds)
+    if len(known) < 2 or not free:
         return float("nan"), float("nan")
-    of_seeds = [each.var(ddof=1) / len(each) for each in (seeds, others)]
-    total = known.var(ddof=1) + sum(of_seeds)
-    spread = sum(v**2 / (len(each) - 1) for v, each in zip(of_seeds, (seeds, others), strict=True))
-    quantile = t.ppf(0.975, total**2 / spread) if spread else norm.ppf(0.975)
+    pooled = sum(float(((each - each.mean()) ** 2).sum()) for each in seeds) / free
+    of_means = 2 * pooled / len(seeds[0])
+    total = known.var(ddof=1) + of_means
+    quantile = t.ppf(0.975, free * (total / of_means) ** 2) if of_means else norm.ppf(0.975)
     reach = float(quantile * np.sqrt(total))
     return difference - reach, difference + reach
 
@@ -271,10 +312,12 @@ def _one_seed(
         f1 = 2 * hits / both
         micro = 2 * hits.sum(axis=0) / both.sum(axis=0)
     precision, area = _rankings(truth, scores, draws)
+    common = truth.sum(axis=0) >= COMMON
     return {
         "macro_auprc": _macro(precision),
-        "macro_auprc_common": _macro(precision[truth.sum(axis=0) >= COMMON]),
+        "macro_auprc_common": _macro(precision[common]),
         "macro_auroc": _macro(area),
+        "macro_auroc_common": _macro(area[common]),
         "micro_f1": micro,
         "macro_f1": _macro(f1),
         "hamming_loss": _weigh((truth != guess).sum(axis=1, keepdims=True), draws)[0]

@@ -12,29 +12,43 @@ from ecg_temporal.comparison.bootstrap import (
     class_differences,
     differences,
     draw,
+    interval,
     intervals,
+    macro_replicates,
     of_metric,
     order_effect,
     resample,
 )
+from ecg_temporal.comparison.contrasts import contrasts
 from ecg_temporal.comparison.recipe import Recipe
 from ecg_temporal.comparison.results import Probes, Results
-from ecg_temporal.comparison.verdict import CANDIDATE, Verdict, amount, best, verdict
+from ecg_temporal.comparison.verdict import (
+    CANDIDATE,
+    COMMON_METRIC,
+    VERDICT_METRIC,
+    Verdict,
+    amount,
+    best,
+    verdict,
+)
 from ecg_temporal.evaluation.calibration import reliability_curve, sigmoid
 from ecg_temporal.evaluation.decisions import DecisionRule
-from ecg_temporal.evaluation.metrics import average_precision, nanmean
+from ecg_temporal.evaluation.metrics import average_precision
 from ecg_temporal.evaluation.predictions import SPLITS, Predictions
 from ecg_temporal.evaluation.summary import (
     HEADLINE,
     LabelsBySplit,
     fit_rules,
     headline_metrics,
+    log_loss,
 )
 
 Curve = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]
 
-VERDICT_METRIC, COMMON_METRIC = "macro_auprc", "macro_auprc_common"
-"""Each metric of HEADLINE has a verdict; that on macro-AUPRC has the say."""
+PROBE_REPLICATES = 1000
+"""Of the bootstrap's replicates so many go to the probes, which have many logits and no correction."""
+WITHOUT, WITH, MORE = "without recurrence", "with recurrence", "with less without"
+"""Groups of architectures in `Findings.longer`, and the difference of the two."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +68,11 @@ class Findings:
         The row of `bootstrap.differences` that sets the best with recurrence against what is enough without,
         on VERDICT_METRIC; None where the verdict says that by itself, or there is none.
     intervals, from_reference, from_best, classes : DataFrame
-        As `comparison.bootstrap` gives them; `classes` are differences from the reference.
+        As `comparison.bootstrap` gives them; `classes` are differences from the reference. Beside the metrics
+        of `headline_metrics` they have log_loss, the binary cross-entropy, and log_loss_calibrated, that
+        after Platt scaling on the validation fold.
+    contrasts : DataFrame
+        As `comparison.contrasts` gives them.
     labelled : DataFrame
         HEADLINE by architecture, on the test records that have a label.
     order : DataFrame
@@ -62,8 +80,11 @@ class Findings:
     order_classes : DataFrame
         Average precision with permuted frames less that without, [subclass, architecture].
     context : DataFrame
-        VERDICT_METRIC by architecture (rows) and seconds of signal (columns): one piece from the middle, and
-        at 10 the whole record, the mean over its pieces.
+        VERDICT_METRIC and COMMON_METRIC by length of signal: architecture, metric, seconds and value. One
+        piece from the middle, and at 10 the whole record, the mean over its pieces.
+    longer : DataFrame
+        What the longest piece gains on the shortest: architecture, metric, difference, low and high. After
+        the architectures come the means over those WITHOUT and WITH recurrence, and what the second has more.
     gaps : DataFrame
         By architecture: loss and VERDICT_METRIC on each split.
     cost : DataFrame
@@ -81,10 +102,12 @@ class Findings:
     from_reference: pd.DataFrame
     from_best: pd.DataFrame
     classes: pd.DataFrame
+    contrasts: pd.DataFrame
     labelled: pd.DataFrame
     order: pd.DataFrame
     order_classes: pd.DataFrame
     context: pd.DataFrame
+    longer: pd.DataFrame
     gaps: pd.DataFrame
     cost: pd.DataFrame
     reliability: dict[str, Curve]
@@ -126,8 +149,11 @@ def find(
         for name, p in predictions.items()
     }
     samples = {
-        name: resample(truth, p.logits["test"], decisions[name], draws) for name, p in predictions.items()
+        name: resample(truth, p.logits["test"], decisions[name], draws, _losses(labels, p))
+        for name, p in predictions.items()
     }
+    of_probes = draws[:, :PROBE_REPLICATES]
+    context, longer = _context(truth, samples, probes, recipe, of_probes)
     scores = pd.DataFrame({name: samples[name].value for name in compared}).T
     winner = best(scores[VERDICT_METRIC], VERDICT_METRIC)
     recurrent = [name for name, settings in compared.items() if settings.rnn != "none"]
@@ -156,10 +182,12 @@ def find(
         from_reference=differences(samples, bootstrap.reference, CANDIDATE),
         from_best=differences(samples, winner, CANDIDATE),
         classes=class_differences(samples, bootstrap.reference, positives),
+        contrasts=contrasts(samples, compared),
         labelled=_labelled(truth, has_label, predictions, decisions),
-        order=_order(truth, samples, probes, draws),
+        order=_order(truth, samples, probes, of_probes),
         order_classes=_order_classes(truth, samples, probes, classes),
-        context=_context(truth, samples, probes, recipe.probes.seconds),
+        context=context,
+        longer=longer,
         gaps=_gaps(results),
         cost=pd.DataFrame.from_dict(probes.cost, orient="index").join(results.headline["parameters"]),
         reliability=_reliability(truth, predictions[enough], fit_rules(labels, predictions[enough], "platt")),
@@ -202,14 +230,51 @@ def _order_classes(
 
 
 def _context(
-    truth: NDArray[np.uint8], samples: dict[str, Sample], probes: Probes, seconds: list[float]
-) -> pd.DataFrame:
-    rows = {}
+    truth: NDArray[np.uint8],
+    samples: dict[str, Sample],
+    probes: Probes,
+    recipe: Recipe,
+    draws: NDArray[np.float32],
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return `Findings.context` and `Findings.longer`."""
+    seconds = recipe.probes.seconds
+    shortest, longest = seconds.index(min(seconds)), seconds.index(max(seconds))
+    rows: list[tuple[str, str, float, float]] = []
+    gains: dict[tuple[str, str], tuple[float, NDArray[np.float64]]] = {}
     for name, sample in samples.items():
-        by_length = np.swapaxes(probes.context[name], 0, 1)
-        scores = [np.mean([nanmean(average_precision(truth, x)) for x in seeds]) for seeds in by_length]
-        rows[name] = dict(zip(seconds, scores, strict=True)) | {10.0: sample.value[VERDICT_METRIC]}
-    return pd.DataFrame.from_dict(rows, orient="index")
+        found = [macro_replicates(truth, each, draws) for each in np.swapaxes(probes.context[name], 0, 1)]
+        for metric in (VERDICT_METRIC, COMMON_METRIC):
+            rows += [(name, metric, s, each[metric][0]) for s, each in zip(seconds, found, strict=True)]
+            rows.append((name, metric, 10.0, sample.value[metric]))
+            (low, of_low), (high, of_high) = found[shortest][metric], found[longest][metric]
+            gains[name, metric] = high - low, of_high - of_low
+    for metric in (VERDICT_METRIC, COMMON_METRIC):
+        for group, recurs in ((WITHOUT, False), (WITH, True)):
+            of_group = [
+                gains[k, metric] for k, each in recipe.compared.items() if (each.rnn != "none") == recurs
+            ]
+            if of_group:
+                values, replicates = zip(*of_group, strict=True)
+                gains[group, metric] = float(np.mean(values)), np.mean(replicates, axis=0)
+        if (WITHOUT, metric) in gains and (WITH, metric) in gains:
+            more, less = gains[WITH, metric], gains[WITHOUT, metric]
+            gains[MORE, metric] = more[0] - less[0], more[1] - less[1]
+    ends = [(*key, value, *interval(replicates)) for key, (value, replicates) in gains.items()]
+    return (
+        pd.DataFrame(rows, columns=["architecture", "metric", "seconds", "value"]),
+        pd.DataFrame(ends, columns=["architecture", "metric", "difference", "low", "high"]),
+    )
+
+
+def _losses(labels: LabelsBySplit, predictions: Predictions) -> dict[str, NDArray[np.float64]]:
+    """Return the cross-entropy of each test record, as trained and calibrated, [seeds, records]."""
+    test, truth = predictions.logits["test"], labels["test"]
+    scales = [rule.calibration for rule in fit_rules(labels, predictions, "platt")]
+    calibrated = [scale.logits(logits) for scale, logits in zip(scales, test, strict=True)]
+    return {
+        "log_loss": np.stack([log_loss(truth, logits) for logits in test]),
+        "log_loss_calibrated": np.stack([log_loss(truth, logits) for logits in calibrated]),
+    }
 
 
 def _gaps(results: Results) -> pd.DataFrame:

@@ -12,7 +12,18 @@ from ecg_temporal.models.settings import ArchitectureSettings
 
 CANDIDATE = "model"
 """The key in params.yaml of the architecture that is set beside the compared ones, and is none of them."""
-LOWER_IS_BETTER = ("hamming_loss", "calibration_error", "brier_score", "rank")
+VERDICT_METRIC, COMMON_METRIC = "macro_auprc", "macro_auprc_common"
+"""Each metric of HEADLINE has a verdict; that on macro-AUPRC has the say."""
+LOWER_IS_BETTER = (
+    "hamming_loss",
+    "log_loss",
+    "log_loss_calibrated",
+    "calibration_error",
+    "brier_score",
+    "rank",
+)
+ROUNDING = 1e-12
+"""An interval that ends this near to 0 ends at 0: sums of equal numbers differ by their order."""
 
 
 @dataclass(frozen=True)
@@ -20,8 +31,8 @@ class Verdict:
     """`least` is enough: its `difference` from `best` in `metric`, with the interval [low, high], spans 0.
 
     Both ends are None where the test fold is too small to say: no resample differs from another, or no class
-    has enough positive records. Where `least` is `best`, all with less temporal modelling are measurably
-    worse, and the difference is 0.
+    has enough positive records. Where `least` is `best`, all with less temporal modelling, if there are any,
+    are measurably worse, and the difference is 0.
     """
 
     metric: str
@@ -91,7 +102,9 @@ def verdict(
         if name == against:
             break
         row = rows[name]
-        if not (row["low"] > 0 or row["high"] < 0):
+        if not (row["low"] > ROUNDING or row["high"] < -ROUNDING):
             low, high = (None if pd.isna(row[end]) else row[end] for end in ("low", "high"))
             return Verdict(metric, against, name, row["difference"], low, high)
-    return Verdict(metric, against, against, 0.0, 0.0, 0.0)
+    unknown = bool(rows) and all(pd.isna(row["low"]) for row in rows.values())
+    end = None if unknown else 0.0
+    return Verdict(metric, against, against, 0.0, end, end)

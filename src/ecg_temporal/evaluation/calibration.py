@@ -24,9 +24,13 @@ class Platt(NamedTuple):
         """Whether it changes nothing, by class."""
         return np.asarray((self.slope == 1) & (self.intercept == 0))
 
+    def logits(self, logits: NDArray[np.floating]) -> Array:
+        """Return the calibrated logits of `logits`, both [records, classes]."""
+        return np.asarray(self.slope * logits.astype(np.float64) + self.intercept)
+
     def probabilities(self, logits: NDArray[np.floating]) -> Array:
         """Return the calibrated probabilities of `logits` [records, classes]."""
-        return sigmoid(self.slope * logits.astype(np.float64) + self.intercept)
+        return sigmoid(self.logits(logits))
 
 
 def identity(classes: int) -> Platt:

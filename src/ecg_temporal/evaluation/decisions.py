@@ -129,17 +129,21 @@ def fit_rule(name: str, labels: Labels, logits: Logits, train_labels: Labels) ->
 
 @dataclass(frozen=True)
 class EnsembleRules:
-    """The rules by name, as the ensemble of `seeds` learned them; other seeds' logits have other scales."""
+    """The rules by name, as the ensemble of `seeds` learned them for `classes`.
+
+    Other seeds' logits have other scales.
+    """
 
     seeds: list[int]
+    classes: list[str]
     rules: dict[str, DecisionRule]
 
 
 def write_rules(path: Path, fitted: EnsembleRules) -> None:
-    """Write the seeds and their rules as JSON."""
+    """Write seeds, classes and rules as JSON."""
     rules = {name: rule.fields() for name, rule in fitted.rules.items()}
     with files.replacing_file(path) as temporary:
-        text = json.dumps({"seeds": fitted.seeds, "rules": rules}, indent=1)
+        text = json.dumps({"seeds": fitted.seeds, "classes": fitted.classes, "rules": rules}, indent=1)
         temporary.write_text(text + "\n", encoding="utf-8")
 
 
@@ -155,7 +159,7 @@ def read_rules(path: Path) -> EnsembleRules:
         if missing := [name for name in RULES if name not in fields["rules"]]:
             raise ValueError(f"it lacks {missing[0]!r}")
         rules = {name: from_fields(fields["rules"][name]) for name in RULES}
-        return EnsembleRules([int(seed) for seed in fields["seeds"]], rules)
+        return EnsembleRules([int(seed) for seed in fields["seeds"]], list(fields["classes"]), rules)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path} is not a file of decision rules ({error}); run `dvc repro`") from None
 

@@ -30,18 +30,26 @@ LabelsBySplit = dict[str, NDArray[np.uint8]]
 def headline_metrics(
     labels: NDArray[np.uint8], scores: NDArray[np.floating], decisions: NDArray[np.bool_]
 ) -> dict[str, float]:
-    """Return the HEADLINE metrics of one seed, all arrays [records, classes].
+    """Return the metrics of HEADLINE, and some more, of one seed, all arrays [records, classes].
 
-    macro_auprc, macro_auprc_common (of classes with COMMON positive records or more), macro_auroc and the
-    metrics of `thresholded_metrics`.
+    macro_auprc, macro_auroc, both also of the classes with COMMON positive records or more (NAME_common), and
+    the metrics of `thresholded_metrics`.
     """
-    precision = average_precision(labels, scores)
+    precision, area = average_precision(labels, scores), roc_auc(labels, scores)
+    common = labels.sum(axis=0) >= COMMON
     return {
         "macro_auprc": nanmean(precision),
-        "macro_auprc_common": nanmean(precision[labels.sum(axis=0) >= COMMON]),
-        "macro_auroc": nanmean(roc_auc(labels, scores)),
+        "macro_auprc_common": nanmean(precision[common]),
+        "macro_auroc": nanmean(area),
+        "macro_auroc_common": nanmean(area[common]),
         **thresholded_metrics(labels, decisions),
     }
+
+
+def log_loss(labels: NDArray[np.uint8], logits: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return the binary cross-entropy of each record, its mean over classes, float64 [records]."""
+    exact = logits.astype(np.float64)
+    return np.asarray((np.logaddexp(0, exact) - labels * exact).mean(axis=1))
 
 
 def fit_rules(labels: LabelsBySplit, predictions: Predictions, rule: str) -> list[DecisionRule]:
@@ -63,7 +71,7 @@ def by_seed(labels: LabelsBySplit, predictions: Predictions, rule: str) -> pd.Da
     for k, (seed, fitted) in enumerate(zip(predictions.seeds, rules, strict=True)):
         for split in SPLITS:
             truth, logits = labels[split][rows(split, len(labels[split]))], predictions.logits[split][k]
-            loss = np.mean(np.logaddexp(0, logits.astype(np.float64)) - truth * logits)
+            loss = log_loss(truth, logits).mean()
             decided = headline_metrics(truth, logits, fitted.decide(logits))
             found.append({"seed": seed, "split": split, "loss": loss, **decided})
     return pd.DataFrame(found)

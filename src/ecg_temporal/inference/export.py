@@ -64,9 +64,10 @@ def export_onnx(predictor: Predictor, path: Path) -> None:
         )
     model = onnx.load_from_string(buffer.getvalue())
     model.doc_string = (
-        "Cut a record into pieces of `samples` (in the metadata), each half over the one before but the "
-        "last, which ends with the record; from a lead that lies far from zero, take its mean away before. "
-        "Take the mean of their logits, then "
+        "First, where a lead's mean and its median both lie further than `scale` from `mean` (in the "
+        "metadata, microvolts by lead, of the training records), on one side, take away its mean less "
+        "`mean`. Cut the record into pieces of `samples`, each half over the one before but the last, which "
+        "ends with the record. Take the mean of their logits, then "
         "sigmoid(slope * logits + intercept) with the slope and the intercept of `rule`. With "
         "`thresholds`, predict each class whose probability is at least its threshold; if `likeliest` is "
         "true and none is, the most probable class. With `sets` (a character per class), predict the set "
@@ -79,6 +80,7 @@ def export_onnx(predictor: Predictor, path: Path) -> None:
         "samples": str(predictor.spec.samples),
         "rule": json.dumps(predictor.rule.fields()),
         "unit": "uV",
+        **{name: json.dumps(getattr(predictor.models[0], name)[:, 0].tolist()) for name in ("mean", "scale")},
     }
     onnx.helper.set_model_props(model, about)
     onnx.checker.check_model(model)

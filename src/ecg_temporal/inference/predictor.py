@@ -106,7 +106,8 @@ def load_predictor(
     """Load the seeds of the architecture `name` that its rules were learned with; others are left alone.
 
     Raises:
-        ValueError: it is not trained, or not evaluated; the message says what to run.
+        ValueError: it is not trained, or not evaluated, or other classes were trained since; the message says
+            what to run.
 
     """
     trained = sorted({path.parent.parent.name for path in models.glob("*/*/weights.pt")})
@@ -122,6 +123,11 @@ def load_predictor(
     if not fitted.seeds:
         raise ValueError(f"{decisions / name}.json names no seed; run `dvc repro`")
     loaded = [read_model(models / name / str(seed)) for seed in fitted.seeds]
+    if any(spec.classes != fitted.classes for _, spec in loaded):
+        raise ValueError(
+            f"{decisions / name}.json is of other classes than {models / name}; "
+            f"run `dvc repro {evaluation_stage(name)}`"
+        )
     return Predictor(
         [model.to(hardware.device) for model, _ in loaded], loaded[0][1], fitted.rules[rule], hardware
     )

@@ -67,14 +67,11 @@ def read_ecg(path: Path) -> ECG:
     """Read the record at `path`, without suffix.
 
     Raises:
-        RecordError: as `ptbxl.waveforms.read_record`; it is shorter than a second, all its leads are
-            constant, or a file can't be opened.
+        RecordError: as `ptbxl.waveforms.read_record`; it is shorter than a second, or all its leads are
+            constant.
 
     """
-    try:
-        signals = read_record(path, any_length=True)
-    except OSError as error:
-        raise RecordError("an unreadable file", f"{path}: {error.strerror or error}") from error
+    signals = read_record(path, any_length=True)
     if signals.shape[1] < SHORTEST_SECONDS * SAMPLING_RATE:
         seconds = signals.shape[1] / SAMPLING_RATE
         raise RecordError("another length", f"{path}: {seconds:g} s is shorter than {SHORTEST_SECONDS:g} s")

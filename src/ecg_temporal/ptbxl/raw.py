@@ -82,12 +82,14 @@ def read_statements(path: Path) -> pd.DataFrame:
 def read_table(path: Path, as_text: bool = False) -> pd.DataFrame:
     """Read ptbxl_database.csv, indexed by its first column; `as_text` leaves every cell as it is written.
 
+    A record's name is text without it, too: 00121 is not 121.
+
     Raises:
         ValueError: the file is not a table, is empty, or has an index value twice.
 
     """
     try:
-        dtype = str if as_text else None
+        dtype = str if as_text else {"filename_lr": str}
         table = pd.read_csv(path, index_col=0, low_memory=False, dtype=dtype, keep_default_na=not as_text)
     except FileNotFoundError:
         raise ValueError(f"{path}: no such file") from None

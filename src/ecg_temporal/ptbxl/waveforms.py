@@ -69,9 +69,9 @@ def read_record(path: Path, any_length: bool = False) -> NDArray[np.int16]:
     Raises
     ------
     RecordError
-        A file is missing, truncated or damaged; the sampling rate is not given; a lead is missing, there
-        twice, sampled below 50 Hz, not calibrated or in an unknown unit; the record is not as long as it must
-        be; a sample is missing or too large.
+        A file is missing, can't be opened, is truncated or damaged; the sampling rate is not given; a lead is
+        missing, there twice, sampled below 50 Hz, not calibrated or in an unknown unit; the record is not as
+        long as it must be; a sample is missing or too large.
 
     """
     header_path = path.with_name(path.name + ".hea")
@@ -85,6 +85,8 @@ def read_record(path: Path, any_length: bool = False) -> NDArray[np.int16]:
         missing = str(error.filename or path)
         needed = missing if missing.startswith(str(path)) else f"{path} needs {missing}"
         raise RecordError("a missing file", f"{needed}: no such file") from None
+    except OSError as error:
+        raise RecordError("an unreadable file", f"{path}: {error.strerror or error}") from error
     if samples.size != SAMPLES * len(LEADS):
         raise RecordError(
             "a truncated file",

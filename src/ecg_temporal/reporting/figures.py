@@ -10,23 +10,24 @@ from matplotlib.patheffects import withStroke
 from matplotlib.transforms import Bbox
 
 from ecg_temporal.comparison.bootstrap import of_metric
-from ecg_temporal.comparison.findings import VERDICT_METRIC, Findings
+from ecg_temporal.comparison.findings import Findings
 from ecg_temporal.comparison.recipe import Recipe
 from ecg_temporal.comparison.results import Results, positives
-from ecg_temporal.comparison.verdict import amount
+from ecg_temporal.comparison.verdict import VERDICT_METRIC, amount
 from ecg_temporal.models.settings import ArchitectureSettings
 from ecg_temporal.reporting.style import (
     COSTS,
     DASHES,
     FAMILIES,
     best_by_depth,
+    context_shown,
     dash,
     family,
     leaning,
     order_shown,
     pareto_front,
 )
-from ecg_temporal.reporting.tables import METRICS, PAPER
+from ecg_temporal.reporting.tables import METRICS, PAPER, STEADY
 
 STYLE: Any = {
     "font.size": 9,
@@ -39,6 +40,8 @@ STYLE: Any = {
     "figure.dpi": 120,
     "text.parse_math": False,  # a $ in one's own labels is a $
 }
+DIFFERENCES = {name: (METRICS | STEADY)[name] for name in ("macro_auprc", *STEADY, "micro_f1")}
+"""Of what differences are drawn."""
 LOWEST = 3.8
 """Inches: less would cut off the title of the axis with the subclasses."""
 
@@ -48,13 +51,13 @@ def draw_all(
 ) -> dict[str, Figure]:
     """Return the figures by name; `table` is `tables.comparison`'s, `note` is written below each title."""
     compared, reference, per_class = recipe.compared, recipe.bootstrap.reference, results.per_class
-    models = table.set_index("name")
+    models = table[table["kind"] == "architecture"].set_index("name")
     score, spread = models[VERDICT_METRIC], models[f"{VERDICT_METRIC}_std"]
     drawn = {
         "score_against_size": score_against_size(table, compared, note),
         "depth": depth(findings.intervals, compared, spread, note),
         "differences": differences(findings.from_reference, compared, reference, note),
-        "time": time_probes(findings.order, findings.context, compared, note),
+        "time": time_probes(findings, compared, note),
         "average_precision_by_class": class_heat_map(per_class, list(compared), note),
         "calibration": reliability(findings.reliability, findings.verdict.least, note),
         "cost": pareto(findings.cost, score, compared, note),
@@ -148,13 +151,13 @@ def differences(
     """Draw each architecture's difference from the reference with its 95% interval, a panel per metric."""
     with mpl.rc_context(STYLE):
         names = [name for name in architectures if name != reference]
-        figure = Figure(figsize=(11, 1.8 + 0.26 * len(names)), layout="constrained")
-        panels = figure.subplots(1, len(PAPER), sharey=True)
+        figure = Figure(figsize=(15, 1.8 + 0.26 * len(names)), layout="constrained")
+        panels = figure.subplots(1, len(DIFFERENCES), sharey=True)
         cells = table.set_index(["metric", "architecture"]).to_dict("index")
-        for axes, metric in zip(panels, PAPER, strict=True):
+        for axes, metric in zip(panels, DIFFERENCES, strict=True):
             styles = [FAMILIES[family(architectures[name])] for name in names]
             _forest(axes, [cells[metric, name] for name in names], styles)
-            axes.set(xlabel=METRICS[metric])
+            axes.set(xlabel=DIFFERENCES[metric])
             axes.xaxis.set_major_locator(mpl.ticker.MaxNLocator(4))
         panels[0].set_yticks(range(len(names)), names)
         panels[0].invert_yaxis()
@@ -205,16 +208,15 @@ def depth(
         return figure
 
 
-def time_probes(
-    order: pd.DataFrame, context: pd.DataFrame, architectures: dict[str, ArchitectureSettings], note: str
-) -> Figure:
+def time_probes(findings: Findings, architectures: dict[str, ArchitectureSettings], note: str) -> Figure:
     """Draw what permuting the frames costs, and macro-AUPRC against the seconds that a model is given."""
     with mpl.rc_context(STYLE):
         names = list(architectures)
         figure = Figure(figsize=(11, 2 + 0.24 * len(names)), layout="constrained")
         left, right = figure.subplots(1, 2)
         styles = [FAMILIES[family(each)] for each in architectures.values()]
-        rows, what = order_shown(order)
+        rows, what = order_shown(findings.order)
+        context, _, of_context = context_shown(findings.context, findings.longer)
         _forest(left, rows.loc[names].to_dict("records"), styles)
         for name, (color, marker) in zip(names, styles, strict=True):
             curve = context.loc[name]
@@ -231,7 +233,7 @@ def time_probes(
         left.set_yticks(range(len(names)), names)
         left.invert_yaxis()
         left.set(xlabel=f"change of {what}, when frames are permuted")
-        right.set(xlabel="seconds of signal", ylabel="macro-AUPRC, test fold", xscale="log")
+        right.set(xlabel="seconds of signal", ylabel=f"{of_context}, test fold", xscale="log")
         right.set_xticks(list(context.columns), [f"{seconds:g}" for seconds in context.columns])
         right.minorticks_off()
         figure.legend(

@@ -10,10 +10,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ecg_temporal.comparison.bootstrap import of_metric
-from ecg_temporal.comparison.findings import VERDICT_METRIC, Findings
+from ecg_temporal.comparison.findings import Findings
 from ecg_temporal.comparison.recipe import Recipe
 from ecg_temporal.comparison.results import Results, positives
-from ecg_temporal.comparison.verdict import CANDIDATE, LOWER_IS_BETTER, amount
+from ecg_temporal.comparison.settings import SIGNIFICANCE
+from ecg_temporal.comparison.verdict import CANDIDATE, LOWER_IS_BETTER, VERDICT_METRIC, amount
 from ecg_temporal.evaluation.summary import COMMON
 from ecg_temporal.models.settings import ArchitectureSettings
 from ecg_temporal.ptbxl.names import full_names
@@ -24,6 +25,7 @@ from ecg_temporal.reporting.style import (
     COSTS,
     RULE_TEXTS,
     best_by_depth,
+    context_shown,
     dash,
     family,
     leaning,
@@ -31,7 +33,7 @@ from ecg_temporal.reporting.style import (
     pareto_front,
     trained_on,
 )
-from ecg_temporal.reporting.tables import METRICS, SYNTHETIC, sentence, verdict_rows
+from ecg_temporal.reporting.tables import METRICS, SYNTHETIC, contrast_table, sentence, verdict_rows
 from ecg_temporal.store import Description
 
 SHOWN_LEADS = ("II", "V1", "V5")
@@ -244,17 +246,30 @@ def _depth(findings: Findings, compared: dict[str, ArchitectureSettings]) -> str
     )
     about += f"; it starts at {plain[0]}." if series and plain else "."
     drawn = "".join(f"<figure>{chart}</figure>" for chart in charts)
-    return f'<p>{escape(about)}</p>{_legend(compared)}<div class="charts">{drawn}</div>'
+    found = f'<p>{escape(about)}</p>{_legend(compared)}<div class="charts">{drawn}</div>'
+    if len(findings.contrasts):
+        heads, *contrasts = contrast_table(findings.contrasts)
+        text = "".join(
+            f'<tr><th scope="row">{escape(first)}</th>{"".join(f"<td>{_bold(cell)}</td>" for cell in rest)}</tr>'
+            for first, *rest in contrasts
+        )
+        found += (
+            "<p>The mean difference over the pairs of architectures that differ in one thing alone (but for their learning "
+            "rates), with 95% intervals; in bold where these leave out 0, not corrected.</p>"
+            + _table("One thing at a time", ["what differs", *heads[1:]], text)
+        )
+    return found
 
 
 def _time(findings: Findings, recipe: Recipe, rate: int) -> str:
     compared, (order, what) = recipe.compared, order_shown(findings.order)
     marks = [_row(name, order.loc[name], _css(each)) for name, each in compared.items()]
+    context, _, of_context = context_shown(findings.context, findings.longer)
     series = {
-        name: (line_class(each), [(float(s), float(v)) for s, v in findings.context.loc[name].items()])  # type: ignore[arg-type]
+        name: (line_class(each), [(float(s), float(v)) for s, v in context.loc[name].items()])  # type: ignore[arg-type]
         for name, each in compared.items()
     }
-    seconds = [float(s) for s in findings.context.columns]  # type: ignore[arg-type]
+    seconds = [float(s) for s in context.columns]
     reach = int(findings.cost["receptive_field_samples"].iloc[0]) / rate
     return (
         f"<p>One frame of the trunk sees {reach:.2f} s of signal. First: what changes when the frames come in "
@@ -264,7 +279,7 @@ def _time(findings: Findings, recipe: Recipe, rate: int) -> str:
         f"{recipe.train.crop_seconds:g} s at once: of more, the mean over pieces counts.</p>"
         f'{_legend(compared)}{DASHES}<div class="charts"><figure>'
         f"{svg.forest(marks, f'change of {what} with permuted frames')}</figure>"
-        f"<figure>{svg.lines(series, 'seconds of signal', 'macro-AUPRC', x_ticks=seconds)}</figure></div>"
+        f"<figure>{svg.lines(series, 'seconds of signal', of_context, x_ticks=seconds)}</figure></div>"
     )
 
 
@@ -284,8 +299,8 @@ def _diagnoses(
     chart = svg.forest(marks, "difference in average precision")
     return (
         f"<p>Average precision of {escape(findings.recurrent)}, the best with recurrence, minus that of "
-        f"{escape(reference)}; in brackets the positive test records. 95% intervals, not corrected for the number "
-        f"of classes; in colour where they leave out 0 and the class has {COMMON} positive records or more.</p>"
+        f"{escape(reference)}; in brackets the positive test records. 95% intervals; in colour where the false "
+        f"discovery rate over the classes with {COMMON} positive records or more is below {SIGNIFICANCE}.</p>"
         f'<figure class="one">{chart}</figure>'
     )
 

@@ -2,21 +2,25 @@
 
 import pandas as pd
 
-from ecg_temporal.comparison.findings import VERDICT_METRIC, Findings
+from ecg_temporal.comparison.findings import Findings
 from ecg_temporal.comparison.recipe import Recipe
 from ecg_temporal.comparison.results import Results, positives
 from ecg_temporal.comparison.settings import SIGNIFICANCE, BootstrapSettings
-from ecg_temporal.comparison.verdict import CANDIDATE, LOWER_IS_BETTER, Verdict
+from ecg_temporal.comparison.verdict import CANDIDATE, LOWER_IS_BETTER, VERDICT_METRIC, Verdict
 from ecg_temporal.evaluation.cross_validation import PARTS
 from ecg_temporal.evaluation.summary import COMMON, THRESHOLDED
-from ecg_temporal.reporting.style import RULE_TEXTS, trained_on
+from ecg_temporal.reporting.style import RULE_TEXTS, context_shown, trained_on
 from ecg_temporal.reporting.tables import (
     METRICS,
+    STEADY,
     SYNTHETIC,
     aligned,
     class_table,
+    context_table,
+    contrast_table,
     differences,
     figure_table,
+    leaves_out_zero,
     markdown,
     order_table,
     sentence,
@@ -24,12 +28,7 @@ from ecg_temporal.reporting.tables import (
 )
 from ecg_temporal.store import Description
 
-RULE_METRICS = {
-    "micro_f1": "micro-F1 ↑",
-    "hamming_loss": "Hamming loss ↓",
-    "subset_accuracy": "subset accuracy ↑",
-    "macro_f1": "macro-F1 ↑",
-}
+RULE_METRICS = {name: METRICS[name] for name in THRESHOLDED} | {"macro_f1": "macro-F1 ↑"}
 PAPER_NOTE = (
     " The paper's row is its abstract's, which gives no layer sizes, loss, splits or thresholds: no "
     "like-for-like comparison."
@@ -85,8 +84,8 @@ def comparison_page(
         _time(findings, recipe, results, about.sampling_rate_hz),
         f"## Which diagnoses gain or lose\n\n{findings.recurrent}, the best with recurrence, against "
         f"{reference}: average precision on the test fold, with 95% intervals of the difference, "
-        f"in bold where they leave out 0 (not corrected for their number), but for classes with fewer than {COMMON} "
-        "positive records. Some resamples hold no positive record of a rare class; they are skipped for it, and the "
+        f"in bold where q, the false discovery rate over the classes with {COMMON} positive records or more "
+        f"(Benjamini–Hochberg), is below {SIGNIFICANCE}. Some resamples hold no positive record of a rare class; they are skipped for it, and the "
         "last column says how many. The other architectures: tables/classes.csv.\n\n"
         + class_table(findings.classes, results.per_class, reference, findings.recurrent)
         if findings.recurrent
@@ -171,18 +170,28 @@ def _differences(findings: Findings, names: list[str], bootstrap: BootstrapSetti
         f"Classes with fewer than {COMMON} positive test records also make macro-AUPRC itself too high, on average and "
         "for all nearly alike: a few positive records are ranked better by chance than many.",
         differences(_after_holm(findings.from_reference, findings.verdict), names),
+        "**By figures that rare classes and other seeds move less**, in the same way: the mean over the classes with "
+        f"{COMMON} positive test records or more, and the binary cross-entropy, a mean over records and classes, as "
+        "trained and after Platt scaling of each class on the validation fold.",
+        differences(_after_holm(findings.from_reference, findings.verdict), names, STEADY),
     ]
+    if len(findings.contrasts):
+        parts += [
+            "**One thing at a time**: the mean difference over the pairs of architectures that differ in one layer more, "
+            "in direction or in the kind of cell alone (but for their learning rates), in bold where its interval leaves "
+            "out 0, not corrected. Of both directions the classifier is given twice as many features as of one.",
+            aligned(contrast_table(findings.contrasts), text_columns=1),
+        ]
     again = findings.from_reference.drop(columns=["low", "high"])
     again = again.rename(columns={"again_low": "low", "again_high": "high"})
+    sure = again.assign(sure=findings.verdict.decided & again.apply(leaves_out_zero, axis=1))
     if again["low"].notna().any():
         parts += [
             "**If all were trained again**: the same differences with intervals for other test patients *and* other "
-            "seeds, whose variances are added (Welch–Satterthwaite; few seeds tell a variance only roughly). In bold "
+            "seeds, whose variances are added, that of a training pooled over all architectures (Satterthwaite). In bold "
             "where they leave out 0, not corrected.",
-            differences(
-                again.assign(sure=findings.verdict.decided & ((again["low"] > 0) | (again["high"] < 0))),
-                names,
-            ),
+            differences(sure, names),
+            differences(sure, names, STEADY),
         ]
     if findings.best != bootstrap.reference:
         parts += [
@@ -202,9 +211,9 @@ def _after_holm(differences: pd.DataFrame, verdict: Verdict) -> pd.DataFrame:
 
 def _time(findings: Findings, recipe: Recipe, results: Results, rate: int) -> str:
     names = list(recipe.architectures)
-    context = findings.context.loc[names]
+    context, longer, what = context_shown(findings.context, findings.longer)
     piece = recipe.train.crop_seconds
-    lengths = {c: f"{c:g} s" + (", in pieces" if float(c) > piece else "") for c in context.columns}
+    lengths = [f"{c:g} s" + (", in pieces" if float(c) > piece else "") for c in context.columns]
     reach = int(findings.cost["receptive_field_samples"].iloc[0]) / rate
     return "\n\n".join(
         [
@@ -216,9 +225,11 @@ def _time(findings: Findings, recipe: Recipe, results: Results, rate: int) -> st
             "to order alone. Without recurrence nothing can change.",
             order_table(findings.order, names),
             _order_by_class(findings, recipe, results),
-            f"**Context.** macro-AUPRC of the same models on the middle of each record, at 10 s all of it. They are "
-            f"trained on pieces of {piece:g} s, and see no more than that at once: of more, the mean over pieces counts.",
-            figure_table(context, columns=lengths),
+            f"**Context.** The same models on the middle of each record, at 10 s on all of it: {what}, in the last column "
+            "with 95% intervals of the paired bootstrap, in bold where they leave out 0. They are trained on pieces of "
+            f"{piece:g} s, so that one of another length is unlike training, too, and see no more at once: of more, the mean "
+            "over pieces counts.",
+            context_table(context, longer, lengths),
         ]
     )
 

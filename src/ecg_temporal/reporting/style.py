@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 
 from ecg_temporal.comparison.bootstrap import of_metric
-from ecg_temporal.comparison.verdict import amount
+from ecg_temporal.comparison.settings import SIGNIFICANCE
+from ecg_temporal.comparison.verdict import COMMON_METRIC, VERDICT_METRIC, amount
 from ecg_temporal.evaluation.summary import COMMON
 from ecg_temporal.models.settings import ArchitectureSettings
 
@@ -41,12 +42,17 @@ RULE_TEXTS = {
 
 
 def trained_on(hardware: pd.Series) -> str:
-    """Name the hardware that most architectures were trained on (lists of str), then the exceptions."""
+    """Name the hardware that most architectures were trained on (lists of str), then the exceptions.
+
+    Of a GPU's bf16 it says what PyTorch's autocast makes of it.
+    """
     names: dict[str, list[str]] = {}
     for name, each in hardware.items():
         names.setdefault(" and ".join(each), []).append(str(name))
     most, *others = sorted(names, key=lambda used: -len(names[used]))
-    return "; ".join([most, *(f"{', '.join(names[used])} on {used}" for used in others)])
+    told = "; ".join([most, *(f"{', '.join(names[used])} on {used}" for used in others)])
+    on_gpu = any(each.endswith("bf16") and "thread" not in each for used in hardware for each in used)
+    return told + " (autocast; on a GPU recurrent layers are then fp16)" if on_gpu else told
 
 
 def family(settings: ArchitectureSettings) -> str:
@@ -73,22 +79,30 @@ def best_by_depth(architectures: dict[str, ArchitectureSettings], values: pd.Ser
 def leaning(row: Any) -> int:
     """Return 1 where a difference of `bootstrap.class_differences` is above 0, -1 where it is below, else 0.
 
-    It is neither where its interval spans 0, or the class has fewer than COMMON positive records.
+    It is neither where its q is SIGNIFICANCE or more, or is not given.
     """
-    if row["positives"] < COMMON:
-        return 0
-    return int(row["low"] > 0) - int(row["high"] < 0)
+    return int(np.sign(row["difference"])) if row["q"] < SIGNIFICANCE else 0
 
 
 def order_shown(order: pd.DataFrame) -> tuple[pd.DataFrame, str]:
-    """Return the rows of `Findings.order` that are drawn, by architecture, and what they are of.
+    """Return the rows of `Findings.order` that are drawn, by architecture, and what they are of."""
+    metric, what = _probe_metric(order["difference"][order["metric"] == COMMON_METRIC])
+    return of_metric(order, metric), what
 
-    They are of the common classes, if there are any: rare ones move macro-AUPRC in any order.
-    """
-    common = of_metric(order, "macro_auprc_common")
-    if common["difference"].notna().all():
-        return common, f"macro-AUPRC, ≥ {COMMON} positives"
-    return of_metric(order, "macro_auprc"), "macro-AUPRC"
+
+def context_shown(context: pd.DataFrame, longer: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, str]:
+    """Return what is shown of `Findings.context`, [architecture, seconds], of `longer`, and of what it is."""
+    metric, what = _probe_metric(context["value"][context["metric"] == COMMON_METRIC])
+    of_it = context[context["metric"] == metric]
+    by_length = of_it.pivot(index="architecture", columns="seconds", values="value")
+    return by_length.loc[of_it["architecture"].unique()], of_metric(longer, metric), what
+
+
+def _probe_metric(common: pd.Series) -> tuple[str, str]:
+    # Of the common classes, if there are any: rare ones move macro-AUPRC in any order.
+    if common.notna().all():
+        return COMMON_METRIC, f"macro-AUPRC, ≥ {COMMON} positives"
+    return VERDICT_METRIC, "macro-AUPRC"
 
 
 def pareto_front(cost: pd.Series, scores: pd.Series) -> list[str]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ecg_temporal.comparison.bootstrap import of_metric
 from ecg_temporal.comparison.results import Results, positives
-from ecg_temporal.comparison.verdict import CANDIDATE, LOWER_IS_BETTER, Verdict, amount
+from ecg_temporal.comparison.verdict import CANDIDATE, LOWER_IS_BETTER, ROUNDING, Verdict, amount
 from ecg_temporal.evaluation.summary import COMMON
 from ecg_temporal.models.settings import ArchitectureSettings
 from ecg_temporal.reporting.style import describe, leaning
@@ -24,6 +24,13 @@ METRICS = {
     "hamming_loss": "Hamming loss ↓",
     "subset_accuracy": "subset accuracy ↑",
 }
+STEADY = {
+    "macro_auprc_common": METRICS["macro_auprc_common"],
+    "macro_auroc_common": f"macro-AUROC, ≥ {COMMON} positives ↑",
+    "log_loss": "cross-entropy ↓",
+    "log_loss_calibrated": "cross-entropy, calibrated ↓",
+}
+"""Figures that rare classes and another training move less than macro-AUPRC of all classes."""
 PAPER = {
     "macro_auprc": 0.4715,
     "micro_f1": 0.6979,
@@ -102,16 +109,18 @@ def figure_table(figures: pd.DataFrame, corner: str = "", columns: dict[str, str
     return aligned([[corner, *columns.values()], *rows], text_columns=1)
 
 
-def differences(table: pd.DataFrame, names: list[str]) -> str:
+def differences(table: pd.DataFrame, names: list[str], columns: dict[str, str] | None = None) -> str:
     """Return `comparison.bootstrap.differences` as Markdown, a row for each of `names` that is in it.
 
-    A cell is the difference with its interval, from `low` to `high`, in bold where the column `sure` says so.
+    A cell is the difference in a metric of `columns` (METRICS) with its interval, from `low` to `high`, in
+    bold where the column `sure` says so.
     """
+    columns = columns or METRICS
     cells, compared = table.set_index(["architecture", "metric"]).to_dict("index"), set(table["architecture"])
-    rows = [["", *METRICS.values()]]
+    rows = [["", *columns.values()]]
     for name in names:
         if name in compared:
-            found = [cells[name, metric] for metric in METRICS]
+            found = [cells[name, metric] for metric in columns]
             rows.append([name, *(difference(row, row["sure"]) for row in found)])
     return aligned(rows, text_columns=1)
 
@@ -123,9 +132,35 @@ def order_table(order: pd.DataFrame, names: list[str]) -> str:
     for name in names:
         cells = [name]
         for row in (of_all[name] for of_all in both.values()):
-            changed = difference(row, row["low"] > 0 or row["high"] < 0)
+            changed = difference(row, leaves_out_zero(row))
             cells += [_number(row["intact"], None), _number(row["permuted"], None), changed]
         rows.append(cells)
+    return aligned(rows, text_columns=1)
+
+
+def contrast_table(contrasts: pd.DataFrame) -> list[list[str]]:
+    """Return a head, and a row per contrast of `comparison.contrasts` with the metrics of STEADY.
+
+    In bold where an interval leaves out 0.
+    """
+    rows = [["", "pairs", *STEADY.values()]]
+    for (contrast, pairs), of_it in contrasts.groupby(["contrast", "pairs"]):
+        cells = of_it.set_index("metric").to_dict("index")
+        found = (cells[metric] for metric in STEADY)
+        rows.append([str(contrast), str(pairs), *(difference(row, leaves_out_zero(row)) for row in found)])
+    return rows
+
+
+def context_table(context: pd.DataFrame, longer: pd.DataFrame, lengths: list[str]) -> str:
+    """Return a row per architecture, with its figure by length (named as in `lengths`) and what it gains.
+
+    Both tables are as `style.context_shown` gives them; in bold where an interval leaves out 0.
+    """
+    cells: Any = longer.to_dict("index")
+    figures = {name: [_number(value, None) for value in row] for name, row in context.T.items()}
+    rows = [["", *lengths, "the longest piece less the shortest"]]
+    for name, row in cells.items():
+        rows.append([name, *figures.get(name, [""] * len(lengths)), difference(row, leaves_out_zero(row))])
     return aligned(rows, text_columns=1)
 
 
@@ -133,7 +168,7 @@ def class_table(classes: pd.DataFrame, per_class: pd.DataFrame, against: str, ot
     """Return average precision by class of two architectures and their difference, commonest class first."""
     value = per_class.set_index(["architecture", "subclass"])["average_precision"]
     found = classes[classes["architecture"] == other].set_index("subclass").to_dict("index")
-    rows = [["", "positives", against, other, "difference", "replicates without it"]]
+    rows = [["", "positives", against, other, "difference", "q", "replicates without it"]]
     for name, count in positives(per_class).items():
         row = found[name]
         rows.append(
@@ -143,6 +178,7 @@ def class_table(classes: pd.DataFrame, per_class: pd.DataFrame, against: str, ot
                 _number(value[against, name], None),
                 _number(value[other, name], None),
                 difference(row, bold=leaning(row) != 0),
+                "–" if pd.isna(row["q"]) else f"{row['q']:.3f}",
                 f"{row['undefined']:.1%}" if row["undefined"] else "none",
             ]
         )
@@ -192,7 +228,7 @@ def sentence(
     elif all(amount(each)[0] == 0 for each in architectures.values()):
         what = "No recurrent layer is compared"
     else:
-        what = "No recurrent layer is needed" if layers == 0 else f"{describe(least)} is enough"
+        what = "No gain from a recurrent layer was found" if layers == 0 else f"{describe(least)} is enough"
     said = f"**{what}**: the best {metric}, {values[verdict.best]:.4f}, is that of {winner}"
     if verdict.least == verdict.best:
         less = verdict.decided and any(amount(each) < amount(least) for each in architectures.values())
@@ -244,6 +280,11 @@ def _cells(
         first = {name for name in best if takes_part and _number(row[name], None) == best[name] != "–"}
         rows.append([f"**{text}**" if name in first else text for name, text in texts.items()])
     return rows
+
+
+def leaves_out_zero(row: dict[Any, Any]) -> bool:
+    """Return whether the interval of a row, from `low` to `high`, leaves out 0."""
+    return bool(row["low"] > ROUNDING or row["high"] < -ROUNDING)
 
 
 def difference(row: dict[Any, Any], bold: bool) -> str:
