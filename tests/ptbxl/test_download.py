@@ -142,17 +142,17 @@ def test_a_server_that_cannot_resume_sends_the_file_again(server, tmp_path):
 
 
 def test_a_server_may_not_send_us_to_sleep_for_hours(server, tmp_path):
-    class Stopped(threading.Event):
-        asked = []
+    asked = []
 
+    class Stopped(threading.Event):
         def wait(self, timeout=None):
-            self.asked.append(timeout)
+            asked.append(timeout)
 
     name = "records100/00000/00001_lr.dat"
     server.faults[name] = ["later", "later"]
-    sha, stopped = hashlib.sha256(FILES[name]).hexdigest(), Stopped()
-    download.fetch_file(download.OneHostSession(), server.url + name, tmp_path / "r.dat", sha, stopped)
-    assert (tmp_path / "r.dat").read_bytes() == FILES[name] and stopped.asked == [60, 60]
+    sha = hashlib.sha256(FILES[name]).hexdigest()
+    download.fetch_file(download.OneHostSession(), server.url + name, tmp_path / "r.dat", sha, Stopped())
+    assert (tmp_path / "r.dat").read_bytes() == FILES[name] and asked == [60, 60]
 
 
 def test_a_server_that_is_down_is_asked_as_often_as_the_error_says_and_a_stop_is_heard_at_once(
