@@ -37,7 +37,7 @@ from ecg_temporal.reporting.tables import METRICS, SYNTHETIC, contrast_table, se
 from ecg_temporal.store import Description
 
 SHOWN_LEADS = ("II", "V1", "V5")
-DASHES = "<p>Dashed: two recurrent layers, or a wider trunk. Dotted: three. Dash-dotted: four or more.</p>"
+DASH_NOTE = "<p>Dashed: two recurrent layers, or a wider trunk. Dotted: three. Dash-dotted: four or more.</p>"
 STYLE = (Path(__file__).parent / "page.css").read_text(encoding="utf-8")
 SCRIPT = (Path(__file__).parent / "page.js").read_text(encoding="utf-8")
 
@@ -277,7 +277,7 @@ def _time(findings: Findings, recipe: Recipe, rate: int) -> str:
         "so that a loss need not be due to order alone; the intervals are not corrected for their number. Second: the "
         f"same models on the middle of each record, at 10 s on all of it. No model sees more than "
         f"{recipe.train.crop_seconds:g} s at once: of more, the mean over pieces counts.</p>"
-        f'{_legend(compared)}{DASHES}<div class="charts"><figure>'
+        f'{_legend(compared)}{DASH_NOTE}<div class="charts"><figure>'
         f"{svg.forest(marks, f'change of {what} with permuted frames')}</figure>"
         f"<figure>{svg.lines(series, 'seconds of signal', of_context, x_ticks=seconds)}</figure></div>"
     )
@@ -336,7 +336,7 @@ def _training(results: Results, compared: dict[str, ArchitectureSettings]) -> st
             for name, each in compared.items()
         }
         charts += f"<figure>{svg.lines(series, 'epoch', label)}</figure>"
-    return f'{_legend(compared)}{DASHES}<div class="charts">{charts}</div>'
+    return f'{_legend(compared)}{DASH_NOTE}<div class="charts">{charts}</div>'
 
 
 def _examples(shown: Shown, about: Description) -> str:
