@@ -29,6 +29,7 @@ $(DONE): pyproject.toml constraints.txt
 
 # An experiment in a copy of the project (--temp): the workspace and its metrics stay as they are.
 demo: setup
+	@! printf '%s' '$(CURDIR)' | LC_ALL=C grep -q '[^ -~]' || { echo 'DVC runs no experiment in a copy where the path is not ASCII: $(CURDIR)'; exit 1; }
 	dvc exp run --temp --force -n demo -S dataset=synthetic $(DEMO_SIZE)
 	rm -rf demo && mkdir demo
 	git archive "$$(git for-each-ref --sort=-creatordate --count=1 --format='%(refname)' 'refs/exps/**/demo')" \

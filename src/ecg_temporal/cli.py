@@ -87,7 +87,8 @@ def main(arguments: list[str] | None = None) -> None:
         command.add_argument(
             "--rule",
             choices=RULES,
-            help="how probabilities become decisions, see README; default: decision.rule of params.yaml",
+            help="how probabilities become decisions, see README; default: decision.rule of params.yaml"
+            + ("; the server answers with probabilities alone" if command is register else ""),
         )
     options = parser.parse_args(arguments)
     if arguments is None and options.command != "register":
@@ -117,14 +118,10 @@ def _predict(options: argparse.Namespace) -> None:
     # Before anything that takes long.
     for folder in filter(None, (options.out and options.out.parent, options.plot)):
         _refuse_unwritable(folder)
-    drawings: dict[Path, Path] = {}
-    for path in paths if options.plot else ():
-        first = drawings.setdefault(_drawing(options.plot, path), path)
-        if first != path:
-            raise ValueError(
-                f"{first} and {path} would have one drawing; draw them into folders of their own"
-            )
+    if options.plot:
+        _refuse_shared_drawings(options.plot, paths)
     records: list[ECG] = []
+    told: list[list[str]] = []
     for path in tqdm(paths, unit="record", desc="reading", disable=len(paths) < 100):
         try:
             records.append(read_ecg(path))
@@ -134,15 +131,17 @@ def _predict(options: argparse.Namespace) -> None:
                 raise ValueError(f"{error}{hint}") from None
             print(f"left out: {error}", file=sys.stderr)
             continue
-        _print_warnings(records[-1], predictor)
+        told.append(_print_warnings(records[-1], predictor))
     if not records:
         raise ValueError("no record is left")
+    if len(records) < len(paths):
+        print(f"{len(records)} predicted, {len(paths) - len(records)} left out", file=sys.stderr)
     progress = tqdm(records, unit="record", desc="predicting", disable=len(records) < 100)
     probabilities, decisions = predictor.predict(ecg.signals for ecg in progress)
 
     classes = predictor.spec.classes
     rows: list[dict[str, Any]] = []
-    for ecg, p, made in zip(records, probabilities, decisions, strict=True):
+    for ecg, warned, p, made in zip(records, told, probabilities, decisions, strict=True):
         order = p.argsort()[::-1]
         rows.append(
             {
@@ -150,6 +149,7 @@ def _predict(options: argparse.Namespace) -> None:
                 "seconds": ecg.signals.shape[1] / predictor.spec.sampling_rate_hz,
                 "findings": [classes[k] for k in order if made[k]],
                 "codes": ecg.codes,
+                "warnings": warned,
                 "probabilities": {
                     name: round(float(value), 5) for name, value in zip(classes, p, strict=True)
                 },
@@ -231,7 +231,7 @@ def _register(options: argparse.Namespace) -> None:
     from mlflow.exceptions import MlflowException
 
     from ecg_temporal.inference.predictor import winners
-    from ecg_temporal.inference.registry import register
+    from ecg_temporal.inference.registry import NAME, forget, register
     from ecg_temporal.ptbxl.settings import dataset_of
     from ecg_temporal.tracking import without_secrets
 
@@ -247,6 +247,8 @@ def _register(options: argparse.Namespace) -> None:
                 raise
             # Published are the winner's weights alone.
             print(f"{alias} is not registered: {error}", file=sys.stderr)
+            if forget(alias, dataset):
+                print(f"models:/{NAME}@{alias} was another model's, and is no more", file=sys.stderr)
             continue
         print(f"{registered}: {name}, {options.rule}")
 
@@ -275,19 +277,27 @@ def _with_stdin(paths: list[Path]) -> Iterator[Path]:
 def _load(options: argparse.Namespace, device: Literal["auto", "cpu"] = "auto") -> tuple[str, "Predictor"]:
     """Return the architecture that was asked for, by default the winner, and its predictor."""
     from ecg_temporal.inference.predictor import load_predictor, winners
+    from ecg_temporal.ptbxl.settings import dataset_of
     from ecg_temporal.training.hardware import choose_hardware
 
+    if dataset_of(read_params()) == "synthetic":
+        print(
+            "dataset is synthetic in params.yaml: what was trained so says nothing of real ECGs",
+            file=sys.stderr,
+        )
     name = options.model or winners()["winner"]
     return name, load_predictor(name, options.rule, choose_hardware(device, "fp32"))
 
 
-def _print_warnings(ecg: "ECG", predictor: "Predictor") -> None:
+def _print_warnings(ecg: "ECG", predictor: "Predictor") -> list[str]:
+    """Print what speaks against a record, and return it."""
     told = ecg.quality_warnings()
     far = zip(predictor.spec.leads, predictor.offsets(ecg.signals).tolist(), strict=True)
     if taken := ", ".join(f"{lead} {offset / 1000:+.2g}" for lead, offset in far if offset):
         told.append(f"leads far from zero, whose mean (mV) is taken away: {taken}")
     for warning in told:
         print(f"{ecg.name}: {warning}", file=sys.stderr)
+    return told
 
 
 def _named(classes: list[str], probabilities: Any, decisions: Any) -> list[tuple[str, float, bool]]:
@@ -301,6 +311,16 @@ def _drawing(folder: Path, record: Path) -> Path:
     """Return where a record is drawn: a folder for each of its own, so that a/b_c and a_b/c are two."""
     inside = [part for part in record.parts if part not in ("/", "..")]
     return folder.joinpath(*inside[:-1], f"{inside[-1]}.png")
+
+
+def _refuse_shared_drawings(folder: Path, paths: list[Path]) -> None:
+    drawings: dict[Path, Path] = {}
+    for path in paths:
+        first = drawings.setdefault(_drawing(folder, path), path)
+        if first != path:
+            raise ValueError(
+                f"{first} and {path} would have one drawing; draw them into folders of their own"
+            )
 
 
 def _shortened(name: str, longest: int = 90) -> str:

@@ -90,7 +90,9 @@ def test_a_registered_model_is_served_on_loopback_and_refuses_a_wrong_shape(stor
     assert [int(each.version) for each in aliased] == [1, 1]
     found = mlflow.MlflowClient().get_model_version_by_alias("ecg-temporal", "winner")
     assert found.tags["architecture"] == "cnn_gru" and "git.commit" in found.tags
-    assert f"git checkout {found.tags['git.commit']} && dvc repro evaluate@cnn_gru" in found.description
+    # params.yaml is in no commit here.
+    assert found.tags["git.dirty"] == "true" and "that no commit has" in found.description
+    assert found.tags["dataset"] == "synthetic" and "dataset: synthetic" in found.description
     required = Path(mlflow.pyfunc.get_model_dependencies(uri)).read_text()
     assert re.search(r"^torch==[\d.]+$", required, re.MULTILINE)  # a version that PyPI has
     signals = splits["test"].signals[:2].astype(np.float32)
@@ -125,6 +127,21 @@ def test_where_the_winner_alone_is_at_hand_it_is_registered(store, capsys):
     said = capsys.readouterr()
     assert said.out == "models:/ecg-temporal@winner: cnn_gru, half\n"
     assert "best is not registered: models/cnn_wide: no trained model" in said.err
+    assert "is no more" not in said.err
+    # Everything is committed now, and another model was the best before.
+    who = ["-c", "user.name=test", "-c", "user.email=test@localhost"]
+    for command in (["add", "params.yaml"], [*who, "commit", "-qm", "params"]):
+        subprocess.run(["git", *command], check=True)
+    (store / "models/cnn_gru/0/weights.pt").write_bytes((store / "models/cnn_gru/1/weights.pt").read_bytes())
+    register("cnn_gru", "half", "best", "ptbxl")
+    client = mlflow.MlflowClient()
+    best = client.get_model_version_by_alias("ecg-temporal", "best")
+    again = f"git checkout {best.tags['git.commit']} && dvc repro evaluate@cnn_gru"
+    assert best.tags["git.dirty"] == "false" and again in best.description
+    cli.main(["register", "--rule", "half"])
+    assert "models:/ecg-temporal@best was another model's, and is no more" in capsys.readouterr().err
+    with pytest.raises(mlflow.MlflowException):
+        client.get_model_version_by_alias("ecg-temporal", "best")
 
 
 def test_a_store_that_does_not_answer_is_a_sentence_without_the_password(store, monkeypatch):

@@ -207,6 +207,15 @@ def test_the_command_writes_csv_json_and_pictures(trained, splits, capsys):
         assert said["probability"] == float(rows[0][subclass])
         assert said["decision"] == (subclass in found["findings"])
     assert found["findings"] == rows[0]["findings"].split(";")
+    assert found["warnings"] == [] and "synthetic" not in capsys.readouterr().err
+    flat = splits["test"].signals[0].copy()
+    flat[3] = 0
+    write(folder, "flat", flat)
+    (trained / "params.yaml").write_text("dataset: synthetic\ndecision: {rule: half}\n")
+    cli.main(["predict", "records/flat", "--model", "cnn_gru", "--out", "found.json"])
+    (found,) = json.loads((trained / "found.json").read_text())
+    assert found["warnings"] == ["lead AVR is constant"]
+    assert "what was trained so says nothing of real ECGs" in capsys.readouterr().err
     assert (trained / "drawn" / "records" / "one.png").stat().st_size > 20_000
 
 
@@ -302,13 +311,15 @@ def test_the_command_refuses_in_a_sentence_and_writes_nothing(trained, splits, c
         cli.main(["predict", "nothing", "--model", "cnn_gru", "--out", "new/x.csv", "--plot", "drawn"])
     assert not (trained / "new").exists() and not (trained / "drawn").exists()
     cli.main(["predict", "records", "--model", "cnn_gru", "--out", "x.csv", "--skip-bad"])
-    assert "left out: records/bad" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "left out: records/bad" in said and "1 predicted, 1 left out" in said
     assert len((trained / "x.csv").read_text().splitlines()) == 2
     given = ["predict", "gone", "records/good", "--model", "cnn_gru", "--out", "x.csv"]
     with pytest.raises(SystemExit, match="gone: neither a folder nor a record"):
         cli.main(given)
     cli.main([*given, "--skip-bad"])
-    assert "left out: gone: neither" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "left out: gone: neither" in said
     assert (trained / "x.csv").read_text().splitlines()[1].startswith("records/good,")
     (folder / "good.dat").unlink()
     with pytest.raises(SystemExit, match="no record is left"):

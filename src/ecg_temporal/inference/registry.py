@@ -1,6 +1,7 @@
 """Trained ensembles in MLflow's model registry, by alias."""
 
 import hashlib
+import subprocess
 import tempfile
 from importlib.metadata import version
 from pathlib import Path
@@ -63,13 +64,15 @@ def register(
     code = sorted(PACKAGE.rglob("*.py"))
     digests = [hashlib.sha256(path.read_bytes()).digest() for path in (*kept, *code)]
     sha256 = hashlib.sha256(b"".join(digests)).hexdigest()
-    tags = {"architecture": architecture, "rule": rule, "sha256": sha256}
+    tags = {"architecture": architecture, "rule": rule, "dataset": dataset, "sha256": sha256}
     client = mlflow.MlflowClient()
     for known in client.search_model_versions(f"name = '{NAME}'"):
         if tags.items() <= known.tags.items():
             client.set_registered_model_alias(NAME, alias, known.version)
             return f"models:/{NAME}@{alias}"
     tags |= tracking.origin()
+    if not _is_committed():
+        tags["git.dirty"] = "true"
     with (
         tempfile.TemporaryDirectory() as folder,
         mlflow.start_run(experiment_id=experiment, run_name=f"{architecture} {alias}", tags=tags),
@@ -98,12 +101,32 @@ def register(
     client.set_registered_model_alias(NAME, alias, number)
     described = (
         f"Probabilities of {len(spec.classes)} diagnostic subclasses of a 12-lead ECG, by the ensemble of "
-        f"{architecture} (seeds {', '.join(map(str, seeds))}), rule {rule}. Not a medical device."
+        f"{architecture} (seeds {', '.join(map(str, seeds))}), rule {rule}, trained with dataset: {dataset}. "
+        "Not a medical device."
     )
-    if commit := tags.get("git.commit"):
+    if tags["git.dirty"] == "true":
+        described += " Made from code, params or results that no commit has."
+    elif commit := tags.get("git.commit"):
         again = f"git checkout {commit} && dvc repro {evaluation_stage(architecture)}"
-        described += f" To make it again, if all was committed: `{again}`."
+        described += f" To make it again: `{again}`."
     client.update_model_version(NAME, number, described)
     for key, value in tags.items():
         client.set_model_version_tag(NAME, number, key, value)
     return f"models:/{NAME}@{alias}"
+
+
+def forget(alias: str, dataset: str) -> bool:
+    """Take `alias` from the version that has it, and return whether one had."""
+    tracking.configure(dataset)
+    client = mlflow.MlflowClient()
+    if not any(alias in known.aliases for known in client.search_registered_models(f"name = '{NAME}'")):
+        return False
+    client.delete_registered_model_alias(NAME, alias)
+    return True
+
+
+def _is_committed() -> bool:
+    """Return whether params.yaml and dvc.lock, which say what the weights are of, are those of HEAD."""
+    command = ["git", "status", "--porcelain", "--", "params.yaml", "dvc.lock"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.returncode == 0 and not done.stdout.strip()

@@ -98,6 +98,8 @@ def model_card(
         "anything.",
         _classes(classes, full),
         "## Where it fails",
+        f"Of the diagnoses with {COMMON} positive test records or more the {FAILURES} that are found least often, and the "
+        f"{FAILURES} that are most often called normal; all are in the table above.",
         _failures(classes, full, unlearned, uncalibrated) + (NO_RHYTHM if on_ptbxl else ""),
         f"## Licence and citation\n\nCode: MIT. {PTBXL_LICENCE if on_ptbxl else ''}To cite this project: CITATION.cff.",
     ]
