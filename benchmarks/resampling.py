@@ -55,11 +55,13 @@ def _loop(split: Split, scores: np.ndarray, draws: np.ndarray) -> dict[str, floa
     present = [k for k in range(truth.shape[1]) if 0 < truth[:, k].sum() < len(truth)]
     named = [k for k in range(truth.shape[1]) if truth[:, k].any() or guess[:, k].any()]
     precision = {k: metrics.average_precision_score(truth[:, k], scores[:, k]) for k in present}
+    area = {k: metrics.roc_auc_score(truth[:, k], scores[:, k]) for k in present}
     common = [k for k in present if split.labels[:, k].sum() >= COMMON]
     return {
         "macro_auprc": float(np.mean(list(precision.values()))),
         "macro_auprc_common": float(np.mean([precision[k] for k in common])),
-        "macro_auroc": float(np.mean([metrics.roc_auc_score(truth[:, k], scores[:, k]) for k in present])),
+        "macro_auroc": float(np.mean(list(area.values()))),
+        "macro_auroc_common": float(np.mean([area[k] for k in common])),
         "micro_f1": metrics.f1_score(truth, guess, average="micro"),
         "macro_f1": metrics.f1_score(truth[:, named], guess[:, named], average="macro"),
         "hamming_loss": metrics.hamming_loss(truth, guess),
