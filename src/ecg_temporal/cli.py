@@ -9,6 +9,7 @@ import signal
 import sys
 import warnings
 from collections.abc import Callable, Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -33,6 +34,7 @@ PARTS = {"all": "", "order": ", from the order of frames", "frames": ", whatever
 def main(arguments: list[str] | None = None) -> None:
     """Run a command; a refusal ends it with a message and status 1."""
     parser = argparse.ArgumentParser(prog="ecg-temporal", description="Use the trained models.")
+    parser.add_argument("--version", action="version", version=version("ecg-temporal"))
     commands = parser.add_subparsers(dest="command", required=True)
     predict = commands.add_parser(
         "predict",
@@ -106,36 +108,18 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _predict(options: argparse.Namespace) -> None:
-    # Here, so that --help and a refusal of the arguments come at once.
-    from ecg_temporal.inference.records import ECG, find_records, read_ecg
-    from ecg_temporal.ptbxl.waveforms import RecordError
-
-    given = list(_with_stdin(options.records))
-    if not given:
-        raise ValueError("stdin names no record")
-    paths = find_records(_that_are_there(given) if options.skip_bad else given)
+    paths, missing = _find(options)
     _, predictor = _load(options)
     # Before anything that takes long.
     for folder in filter(None, (options.out and options.out.parent, options.plot)):
         _refuse_unwritable(folder)
     if options.plot:
         _refuse_shared_drawings(options.plot, paths)
-    records: list[ECG] = []
-    told: list[list[str]] = []
-    for path in tqdm(paths, unit="record", desc="reading", disable=len(paths) < 100):
-        try:
-            records.append(read_ecg(path))
-        except RecordError as error:
-            if not options.skip_bad:
-                hint = "; --skip-bad leaves such records out" if len(paths) > 1 else ""
-                raise ValueError(f"{error}{hint}") from None
-            print(f"left out: {error}", file=sys.stderr)
-            continue
-        told.append(_print_warnings(records[-1], predictor))
+    records, told = _read(paths, options.skip_bad, predictor)
     if not records:
         raise ValueError("no record is left")
-    if len(records) < len(paths):
-        print(f"{len(records)} predicted, {len(paths) - len(records)} left out", file=sys.stderr)
+    if left_out := missing + len(paths) - len(records):
+        print(f"{len(records)} predicted, {left_out} left out", file=sys.stderr)
     progress = tqdm(records, unit="record", desc="predicting", disable=len(records) < 100)
     probabilities, decisions = predictor.predict(ecg.signals for ecg in progress)
 
@@ -164,6 +148,40 @@ def _predict(options: argparse.Namespace) -> None:
             temporary.write_text(text, encoding="utf-8")
     if options.plot:
         _draw(options.plot, records, probabilities, decisions, predictor)
+
+
+def _find(options: argparse.Namespace) -> tuple[list[Path], int]:
+    """Return the records that are named, and how many names there are no records for under --skip-bad."""
+    # Here, as all that loads PyTorch, so that --help and a refusal of the arguments come at once.
+    from ecg_temporal.inference.records import find_records
+
+    given = list(_with_stdin(options.records))
+    if not given:
+        raise ValueError("stdin names no record")
+    missing: list[FileNotFoundError] = []
+    paths = find_records(given, missing.append if options.skip_bad else None)
+    for error in missing:
+        print(f"left out: {error}", file=sys.stderr)
+    return paths, len(missing)
+
+
+def _read(paths: list[Path], skip_bad: bool, predictor: "Predictor") -> tuple[list["ECG"], list[list[str]]]:
+    """Return the records that can be used, and what speaks against each."""
+    from ecg_temporal.inference.records import read_ecg
+    from ecg_temporal.ptbxl.waveforms import RecordError
+
+    records, told = [], []
+    for path in tqdm(paths, unit="record", desc="reading", disable=len(paths) < 100):
+        try:
+            records.append(read_ecg(path))
+        except RecordError as error:
+            if not skip_bad:
+                hint = "; --skip-bad leaves such records out" if len(paths) > 1 else ""
+                raise ValueError(f"{error}{hint}") from None
+            print(f"left out: {error}", file=sys.stderr)
+        else:
+            told.append(_print_warnings(records[-1], predictor))
+    return records, told
 
 
 def _draw(
@@ -251,19 +269,6 @@ def _register(options: argparse.Namespace) -> None:
                 print(f"models:/{NAME}@{alias} was another model's, and is no more", file=sys.stderr)
             continue
         print(f"{registered}: {name}, {options.rule}")
-
-
-def _that_are_there(paths: list[Path]) -> Iterator[Path]:
-    """Leave out, and name, what is neither a record nor a folder of such."""
-    from ecg_temporal.inference.records import find_records
-
-    for path in paths:
-        try:
-            find_records([path])
-        except OSError as error:
-            print(f"left out: {error}", file=sys.stderr)
-        else:
-            yield path
 
 
 def _with_stdin(paths: list[Path]) -> Iterator[Path]:

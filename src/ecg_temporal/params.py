@@ -1,8 +1,9 @@
 """The whole of params.yaml, checked: what the `params` stage does before anything else runs."""
 
+import re
 from typing import Annotated, Any
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field
 
 from ecg_temporal.comparison.settings import SIGNIFICANCE, BootstrapSettings
 from ecg_temporal.evaluation.settings import DecisionSettings
@@ -18,7 +19,14 @@ from ecg_temporal.ptbxl.settings import (
 from ecg_temporal.settings import ParamsError, Settings, parse
 from ecg_temporal.training.settings import TrainSettings
 
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
+
+def _file_name(name: str) -> str:
+    if not re.fullmatch("[a-z][a-z0-9_]{0,63}", name):
+        raise ValueError("must be a small letter, and up to 63 more, digits or _ after it, as it names files")
+    return name
+
+
+Name = Annotated[str, AfterValidator(_file_name)]
 
 
 class Params(Settings):

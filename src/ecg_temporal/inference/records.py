@@ -5,7 +5,7 @@ whose headers list SNOMED CT codes after `#Dx:`.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,30 +35,31 @@ class ECG:
         return told
 
 
-def find_records(paths: Iterable[Path]) -> list[Path]:
+def find_records(
+    paths: Iterable[Path], missing: Callable[[FileNotFoundError], None] | None = None
+) -> list[Path]:
     """Return the records at `paths`, without suffix: records with or without suffix, and all below folders.
 
     Of a record in several segments, the segments are no records of their own.
 
+    Parameters
+    ----------
+    paths : iterable of Path
+    missing : callable, optional
+        Is told of each path where there is no record, which is then left out.
+
     Raises:
-        FileNotFoundError: there is no such record, or a folder holds none.
+        FileNotFoundError: there is no such record, or a folder holds none, and nobody is to be told.
 
     """
     found: dict[Path, None] = {}
     for path in paths:
-        record = path.with_suffix("") if path.suffix in (".hea", ".dat", ".mat") else path
-        is_record = bool(record.name) and record.with_name(record.name + ".hea").is_file()
-        if path.is_dir():
-            inside = sorted({header.with_suffix("") for header in path.rglob("*.hea") if header.is_file()})
-            if not inside and is_record:  # beside a folder of its name
-                inside = [record]
-            if not inside:
-                raise FileNotFoundError(f"{path}: no WFDB header (.hea) in this folder or below")
-            found |= dict.fromkeys(inside)
-        elif is_record:
-            found[record] = None
-        else:
-            raise FileNotFoundError(f"{path}: neither a folder nor a record: there is no {record}.hea")
+        try:
+            found |= dict.fromkeys(_records_at(path))
+        except FileNotFoundError as error:
+            if missing is None:
+                raise
+            missing(error)
     segments = {segment for record in found for segment in _segments(record.with_name(record.name + ".hea"))}
     return [record for record in found if record not in segments]
 
@@ -81,6 +82,20 @@ def read_ecg(path: Path) -> ECG:
     listed = re.search(r"^#[ \t]*Dx:[ \t]*(.*)$", header, re.MULTILINE)
     codes = [code.strip() for code in listed[1].split(",")] if listed else []
     return ECG(str(path), signals, [code for code in codes if code not in ("", "Unknown")])
+
+
+def _records_at(path: Path) -> list[Path]:
+    record = path.with_suffix("") if path.suffix in (".hea", ".dat", ".mat") else path
+    is_record = bool(record.name) and record.with_name(record.name + ".hea").is_file()
+    if path.is_dir():
+        inside = sorted({header.with_suffix("") for header in path.rglob("*.hea") if header.is_file()})
+        if inside:
+            return inside
+        if not is_record:  # beside a folder of its name
+            raise FileNotFoundError(f"{path}: no WFDB header (.hea) in this folder or below")
+    elif not is_record:
+        raise FileNotFoundError(f"{path}: neither a folder nor a record: there is no {record}.hea")
+    return [record]
 
 
 def _segments(header: Path) -> list[Path]:

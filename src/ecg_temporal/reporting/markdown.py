@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from ecg_temporal.comparison.findings import Findings
+from ecg_temporal.comparison.findings import PROBE_REPLICATES, Findings
 from ecg_temporal.comparison.recipe import Recipe
 from ecg_temporal.comparison.results import Results, positives
 from ecg_temporal.comparison.settings import SIGNIFICANCE, BootstrapSettings
@@ -214,13 +214,14 @@ def _time(findings: Findings, recipe: Recipe, results: Results, rate: int) -> st
     context, longer, what = context_shown(findings.context, findings.longer)
     piece = recipe.train.crop_seconds
     lengths = [f"{c:g} s" + (", in pieces" if float(c) > piece else "") for c in context.columns]
+    replicates = min(recipe.bootstrap.replicates, PROBE_REPLICATES)
     reach = int(findings.cost["receptive_field_samples"].iloc[0]) / rate
     return "\n\n".join(
         [
             "## What the models make of time",
             f"**Order.** One frame of the trunk sees {reach:.2f} s of signal. Here the frames of each piece "
             f"are put into random order before the recurrent layers ({recipe.probes.permutations} orders, averaged; "
-            "95% intervals of the paired bootstrap, in bold where they leave out 0, not corrected for the number "
+            f"95% intervals of the paired bootstrap, here and below of its first {replicates:,} replicates, in bold where they leave out 0, not corrected for the number "
             "of architectures). Shuffled frames are unlike anything in training, so that a loss need not be due "
             "to order alone. Without recurrence nothing can change.",
             order_table(findings.order, names),
