@@ -158,7 +158,7 @@ def _find(options: argparse.Namespace) -> tuple[list[Path], int]:
     given = list(_with_stdin(options.records))
     if not given:
         raise ValueError("stdin names no record")
-    missing: list[FileNotFoundError] = []
+    missing: list[OSError] = []
     paths = find_records(given, missing.append if options.skip_bad else None)
     for error in missing:
         print(f"left out: {error}", file=sys.stderr)

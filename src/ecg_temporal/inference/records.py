@@ -35,9 +35,7 @@ class ECG:
         return told
 
 
-def find_records(
-    paths: Iterable[Path], missing: Callable[[FileNotFoundError], None] | None = None
-) -> list[Path]:
+def find_records(paths: Iterable[Path], missing: Callable[[OSError], None] | None = None) -> list[Path]:
     """Return the records at `paths`, without suffix: records with or without suffix, and all below folders.
 
     Of a record in several segments, the segments are no records of their own.
@@ -46,7 +44,7 @@ def find_records(
     ----------
     paths : iterable of Path
     missing : callable, optional
-        Is told of each path where there is no record, which is then left out.
+        Is told of each path where there is no record, or none to be read, which is then left out.
 
     Raises:
         FileNotFoundError: there is no such record, or a folder holds none, and nobody is to be told.
@@ -56,7 +54,7 @@ def find_records(
     for path in paths:
         try:
             found |= dict.fromkeys(_records_at(path))
-        except FileNotFoundError as error:
+        except OSError as error:
             if missing is None:
                 raise
             missing(error)
