@@ -250,6 +250,43 @@ def test_experiments_in_a_copy_and_from_the_queue_keep_their_runs_and_leave_the_
 
 
 @pytest.mark.pipeline
+def test_an_experiment_is_set_against_the_workspace(project):
+    deeper = given("dvc exp run --temp")
+    if "deeper" not in project("dvc exp list --name-only"):
+        project(deeper)
+    command = given("ecg-temporal compare")
+    said = project(f"{command} --split test --out pair.csv")
+    assert "model@deeper less model: " in said and "macro-AUPRC ↑" in said
+    table = pd.read_csv(project.folder / "pair.csv").set_index("metric")
+    assert table.loc["macro_auprc", "first"] == pytest.approx(
+        json.loads((project.folder / "metrics/model.json").read_text())["macro_auprc"], rel=1e-5
+    )
+    project("dvc exp apply -q deeper")
+    applied = json.loads((project.folder / "metrics/model.json").read_text())
+    assert table.loc["macro_auprc", "second"] == pytest.approx(applied["macro_auprc"], rel=1e-5)
+    # Where the workspace has the experiment, its own are the same.
+    assert "| 0.0000 |" not in said and "[+0.0000, +0.0000]" in project(
+        "ecg-temporal compare model@deeper model"
+    )
+    project("git checkout -q . && dvc checkout -q && rm pair.csv")
+    for wrong, why in {
+        "model model@shallower": "model@shallower: no revision or experiment is called 'shallower'",
+        "model model@": "model@: no revision or experiment is called ''",
+        "model cnnn": "there is no architecture 'cnnn'; there are cnn, cnn_bilstm, model",
+        "model cnnn@deeper": "cnnn@deeper: there is no architecture 'cnnn'",
+        "model model": "model would be set against itself",
+    }.items():
+        assert why in project(f"ecg-temporal compare {wrong}", ok=False), wrong
+    project("dvc exp run --temp -n other preprocess -S synthetic.seed=1")
+    said = project("ecg-temporal compare model model@other", ok=False)
+    assert "model@other: its " in said and "has other records or labels than the workspace's" in said
+    project("git clone -q . clone && cp -r data clone/")
+    said = project("cd clone && ecg-temporal compare model@HEAD model", ok=False)
+    assert "model@HEAD: data/processed/train/ecg_id.npy is not in DVC's cache" in said
+    project("rm -rf clone && git diff --exit-code")
+
+
+@pytest.mark.pipeline
 def test_a_new_seed_and_a_new_architecture_train_only_what_is_new(project):
     seeds = given("dvc exp run -S 'train.seeds").replace("[0,1,2,3]", "[0,1]")
     new = given("dvc exp run -S '+architectures").removeprefix("dvc exp run")

@@ -81,6 +81,7 @@ ELSEWHERE = {
     "dvc pull -r published": "test_a_newcomer_pulls_the_winner_and_predicts_real_records",
     "dvc exp run -S model.rnn": "tests/test_pipeline.py, which takes these from here",
     "dvc exp run --temp": "the same",
+    "ecg-temporal compare": "the same",
     "dvc queue start": "the same",
     "dvc exp run --queue": "the same",
     "dvc exp run -S 'train.seeds": "the same",

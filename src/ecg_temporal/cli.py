@@ -73,6 +73,24 @@ def main(arguments: list[str] | None = None) -> None:
         help="order: only what the recurrent layers take from the order of the trunk's frames; frames: what "
         "is left without it",
     )
+    compare = commands.add_parser(
+        "compare",
+        help="whether what one experiment gains on another is more than chance",
+        description="What SECOND gains on FIRST: every metric's difference with its 95%% interval, by the "
+        "paired bootstrap over the patients of a fold, and the diagnoses that differ. To choose by the test "
+        "fold would make its figures worthless: it is the validation fold unless you say otherwise.",
+    )
+    for name in ("first", "second"):
+        compare.add_argument(
+            name,
+            metavar=name.upper(),
+            help="ARCHITECTURE, as in the workspace, or ARCHITECTURE@REVISION, as in a DVC experiment, or a "
+            "branch, tag or commit of Git",
+        )
+    compare.add_argument("--split", choices=("validation", "test"), default="validation")
+    compare.add_argument(
+        "--out", type=_file(".csv"), metavar="FILE.csv", help="every figure, by diagnosis too"
+    )
     export = commands.add_parser(
         "export", help="a model as an ONNX file", description="Write the seeds' ensemble as an ONNX file."
     )
@@ -85,7 +103,7 @@ def main(arguments: list[str] | None = None) -> None:
     )
     for command in (predict, explain, export):
         command.add_argument("--model", help="an architecture; default: the one that the report calls enough")
-    for command in (predict, explain, export, register):
+    for command in (predict, explain, compare, export, register):
         command.add_argument(
             "--rule",
             choices=RULES,
@@ -98,7 +116,13 @@ def main(arguments: list[str] | None = None) -> None:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         options.rule = options.rule or section(read_params(), "decision", DecisionSettings).rule
-        run = {"predict": _predict, "explain": _explain, "export": _export, "register": _register}
+        run = {
+            "predict": _predict,
+            "explain": _explain,
+            "compare": _compare,
+            "export": _export,
+            "register": _register,
+        }
         run[options.command](options)
         sys.stdout.flush()
     except BrokenPipeError:  # whoever reads has enough, as `head`; nor may Python's own flush at exit fail
@@ -232,6 +256,45 @@ def _explain(options: argparse.Namespace) -> None:
     with files.replacing_file(options.out) as temporary:
         figure = draw_ecg(signals, predictor.spec.sampling_rate_hz, title, findings, found)
         figure.savefig(temporary, format="png")
+
+
+def _compare(options: argparse.Namespace) -> None:
+    from ecg_temporal.comparison.settings import BootstrapSettings
+    from ecg_temporal.evaluation.predictions import SPLITS
+    from ecg_temporal.experiments.compare import compare
+    from ecg_temporal.experiments.page import pair_page
+    from ecg_temporal.experiments.revisions import read_contender
+    from ecg_temporal.ptbxl.raw import TABLE, read_table
+    from ecg_temporal.store import read_split
+
+    if options.first == options.second:
+        raise ValueError(f"{options.first} would be set against itself")
+    if options.out:
+        _refuse_unwritable(options.out.parent)
+    bootstrap = section(read_params(), "bootstrap", BootstrapSettings)
+    splits = {split: read_split(Path("data/processed") / split) for split in SPLITS}
+    fold = splits[options.split]
+    patients = read_table(Path("data/raw") / TABLE).loc[fold.ecg_id, "patient_id"].to_numpy()
+    first, second = (read_contender(name, splits) for name in (options.first, options.second))
+    pair = compare(
+        first,
+        second,
+        {split: data.labels for split, data in splits.items()},
+        fold.description.classes,
+        patients,
+        options.split,
+        options.rule,
+        bootstrap,
+    )
+    if options.out:
+        with files.replacing_file(options.out) as temporary:
+            pair.table().to_csv(temporary, index=False, float_format="%.6g")
+    print(
+        f"{options.second} less {options.first}: {fold.description.dataset}, {options.split} fold, "
+        f"{len(fold)} records of {len(set(patients))} patients, {bootstrap.replicates} replicates, rule "
+        f"{options.rule}\n"
+    )
+    print(pair_page(pair, options.first, options.second), end="")
 
 
 def _export(options: argparse.Namespace) -> None:

@@ -178,19 +178,22 @@ def test_a_difference_that_is_none_is_found_in_one_of_twenty_even_where_classes_
 def test_another_training_counts_as_in_the_t_test_of_all_architectures(rng):
     seeds, others, third = rng.normal(size=(3, 4))
     difference = seeds.mean() - others.mean()
-    low, high = trained_again(difference, np.zeros(10), [seeds, others])
+    low, high = trained_again(difference, np.zeros(10), [seeds, others], (4, 4))
     theirs = stats.ttest_ind(seeds, others).confidence_interval()
     assert (low, high) == pytest.approx((theirs.low, theirs.high))
     pooled = np.sqrt(np.mean([each.var(ddof=1) for each in (seeds, others, third)]))
     reach = stats.t.ppf(0.975, 9) * pooled * np.sqrt(2 / 4)
-    found = trained_again(difference, np.zeros(10), [seeds, others, third])
+    found = trained_again(difference, np.zeros(10), [seeds, others, third], (4, 4))
     assert found == pytest.approx((difference - reach, difference + reach))
+    fewer = trained_again(seeds.mean() - others[:2].mean(), np.zeros(10), [seeds, others[:2]], (4, 2))
+    theirs = stats.ttest_ind(seeds, others[:2]).confidence_interval()
+    assert fewer == pytest.approx((theirs.low, theirs.high))
     replicates = np.append(rng.normal(size=1000), np.nan)
-    low, high = trained_again(difference, replicates, [seeds * 0, others * 0])
+    low, high = trained_again(difference, replicates, [seeds * 0, others * 0], (4, 4))
     assert (high - low) / 2 == pytest.approx(1.96 * np.nanstd(replicates, ddof=1), rel=1e-3)
-    wider = trained_again(difference, replicates, [seeds, others])
+    wider = trained_again(difference, replicates, [seeds, others], (4, 4))
     assert wider[1] - wider[0] > high - low
-    assert np.isnan(trained_again(difference, replicates, [seeds[:1], others[:1]])).all()
+    assert np.isnan(trained_again(difference, replicates, [seeds[:1], others[:1]], (1, 1))).all()
 
 
 def test_losses_are_means_of_the_drawn_records():
@@ -258,7 +261,8 @@ def test_differences_and_intervals_are_of_their_own_samples():
         for row in of_one.itertuples():
             s = samples[row.architecture]
             change = s.replicates[metric] - a.replicates[metric]
-            again = trained_again(row.difference, change, [each.by_seed[metric] for each in samples.values()])
+            seeds = [each.by_seed[metric] for each in samples.values()]
+            again = trained_again(row.difference, change, seeds, (len(seeds[0]), len(seeds[0])))
             assert (row.low, row.high) == interval(change)
             assert (row.again_low, row.again_high) == again
     assert (table["p_holm"] > table["p"]).any()

@@ -143,7 +143,8 @@ def differences(samples: dict[str, Sample], against: str, apart: str | None = No
             change = replicates - other.replicates[metric]
             difference = sample.value[metric] - other.value[metric]
             seeds = [each.by_seed[metric] for k, each in samples.items() if k != apart]
-            again = trained_again(difference, change, seeds)
+            trainings = len(sample.by_seed[metric]), len(other.by_seed[metric])
+            again = trained_again(difference, change, seeds, trainings)
             rows.append((name, metric, against, difference, *interval(change), *again, p_value(change)))
     ends = ["low", "high", "again_low", "again_high"]
     table = pd.DataFrame(rows, columns=["architecture", "metric", "against", "difference", *ends, "p"])
@@ -247,7 +248,9 @@ def interval(replicates: Array) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def trained_again(difference: float, replicates: Array, seeds: list[Array]) -> tuple[float, float]:
+def trained_again(
+    difference: float, replicates: Array, seeds: list[Array], trainings: tuple[int, int]
+) -> tuple[float, float]:
     """Return the 95% interval of a difference of two on other test records *and* with other seeds.
 
     The variance of the replicates and those of both means over seeds are added. The variance of one training
@@ -261,6 +264,8 @@ def trained_again(difference: float, replicates: Array, seeds: list[Array]) -> t
         Of the difference; those that are NaN are left out.
     seeds : list of float64 array [seeds]
         The figure of each seed, of every architecture.
+    trainings : (int, int)
+        How many seeds each of the two means is of.
 
     Returns
     -------
@@ -272,7 +277,7 @@ def trained_again(difference: float, replicates: Array, seeds: list[Array]) -> t
     if len(known) < 2 or not free:
         return float("nan"), float("nan")
     pooled = sum(float(((each - each.mean()) ** 2).sum()) for each in seeds) / free
-    of_means = 2 * pooled / len(seeds[0])
+    of_means = pooled * sum(1 / n for n in trainings)
     total = known.var(ddof=1) + of_means
     quantile = t.ppf(0.975, free * (total / of_means) ** 2) if of_means else norm.ppf(0.975)
     reach = float(quantile * np.sqrt(total))

@@ -1,0 +1,1 @@
+"""Experiments that were run at different times, one against the other."""

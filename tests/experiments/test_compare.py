@@ -1,0 +1,110 @@
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn import metrics as sk
+from sklearn.model_selection import GroupKFold
+
+from ecg_temporal.comparison.settings import BootstrapSettings
+from ecg_temporal.evaluation.cross_validation import PARTS
+from ecg_temporal.evaluation.decisions import fit_rule
+from ecg_temporal.evaluation.predictions import SPLITS, Predictions, rows
+from ecg_temporal.experiments.compare import Pair, compare
+from ecg_temporal.experiments.page import TITLES, pair_page
+
+RECORDS, CLASSES = 200, list("abcd")
+PATIENTS = np.arange(RECORDS) // 2
+BOOTSTRAP = BootstrapSettings(replicates=400, seed=0, reference="cnn")
+
+
+@pytest.fixture
+def case(rng):
+    """Labels, and predictions of three seeds and of two, these by far the better."""
+    labels = {split: (rng.random((RECORDS, 4)) < 0.3).astype(np.uint8) for split in SPLITS}
+    kept = {split: rows(split, RECORDS) for split in SPLITS}
+
+    def predicted(seeds, noise):
+        logits = {
+            split: (
+                (2 * truth - 1.5 + noise * rng.normal(size=(len(seeds), *truth.shape)))[:, kept[split]]
+            ).astype(np.float32)
+            for split, truth in labels.items()
+        }
+        return Predictions(seeds, logits, {s: np.arange(RECORDS)[kept[s]] for s in SPLITS}, 1000)
+
+    return labels, predicted([0, 1, 2], 3.0), predicted([5, 6], 1.0)
+
+
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_figures_are_scikit_learns_means_over_seeds_and_no_record_decides_about_itself(case, split):
+    labels, first, second = case
+    pair = compare(first, second, labels, CLASSES, PATIENTS, split, "f1", BOOTSTRAP)
+    truth = labels[split]
+    for column, predictions in (("first", first), ("second", second)):
+        found: dict[str, list[float]] = {name: [] for name in ("macro_auprc", "micro_f1", "log_loss")}
+        for validation, x in zip(predictions.logits["validation"], predictions.logits[split], strict=True):
+            decided = np.empty(truth.shape, bool)
+            if split == "test":
+                decided[:] = fit_rule("f1", labels["validation"], validation, labels["train"]).decide(x)
+            else:
+                parts = GroupKFold(PARTS, shuffle=True, random_state=0)
+                for others, part in parts.split(x, groups=PATIENTS):
+                    rule = fit_rule("f1", truth[others], x[others], labels["train"])
+                    decided[part] = rule.decide(x[part])
+            found["macro_auprc"].append(sk.average_precision_score(truth, x, average="macro"))
+            found["micro_f1"].append(sk.f1_score(truth, decided, average="micro"))
+            probabilities = 1 / (1 + np.exp(-x.astype(float)))
+            losses = [sk.log_loss(y, p) for y, p in zip(truth.T, probabilities.T, strict=True)]
+            found["log_loss"].append(np.mean(losses))
+        figures = pair.figures.set_index("metric")[column]
+        for name, values in found.items():
+            assert figures[name] == pytest.approx(np.mean(values)), (column, name)
+        area = [
+            [sk.average_precision_score(y, s) for y, s in zip(truth.T, x.T, strict=True)]
+            for x in predictions.logits[split]
+        ]
+        assert pair.classes[column].to_numpy() == pytest.approx(np.mean(area, axis=0))
+    for table in (pair.figures, pair.classes):
+        gained = (table["second"] - table["first"]).to_numpy()
+        assert table["difference"].to_numpy() == pytest.approx(gained)
+    row = pair.figures.set_index("metric").loc["macro_auprc"]
+    assert 0 < row["low"] < row["difference"] < row["high"] and row["again_low"] < row["low"]
+    assert list(pair.classes["positives"]) == truth.sum(axis=0).tolist()
+
+
+def test_what_is_said_in_words_knows_which_way_is_better(case):
+    labels, first, second = case
+    pair = compare(first, second, labels, CLASSES, PATIENTS, "test", "half", BOOTSTRAP)
+    said = pair_page(pair, "plain", "plain@better")
+    assert "plain@better is better in macro-AUPRC;" in said and "worse" not in said
+    assert "Hamming loss;" in said and "cross-entropy, calibrated:" in said
+    assert "Average precision by diagnosis (false discovery rate below 5%): a +" in said
+    table = [line for line in said.splitlines() if line.startswith("|")]
+    assert len(table) == len(TITLES) + 2 and len({len(line) for line in table}) == 1
+    turned = compare(second, first, labels, CLASSES, PATIENTS, "test", "half", BOOTSTRAP)
+    assert "plain is worse in macro-AUPRC;" in pair_page(turned, "plain@better", "plain")
+
+
+def test_the_same_predictions_are_told_from_nothing(case):
+    labels, first, _ = case
+    one = dataclasses.replace(first, seeds=[0], logits={split: x[:1] for split, x in first.logits.items()})
+    pair = compare(one, one, labels, CLASSES, PATIENTS, "test", "half", BOOTSTRAP)
+    said = pair_page(pair, "a", "b")
+    assert "No difference's 95% interval leaves out 0." in said and "No diagnosis differs" in said
+    assert "nan" not in said  # with a seed each, what another training would give is not known
+
+
+def test_the_table_has_every_metric_and_diagnosis():
+    figures = pd.DataFrame({"metric": ["macro_auprc"], "difference": [0.1]})
+    classes = pd.DataFrame({"subclass": ["IMI"], "difference": [0.2]})
+    table = Pair(figures, classes).table()
+    assert table["metric"].tolist() == ["macro_auprc", "average_precision"]
+    assert table["subclass"].tolist()[1] == "IMI"
+
+
+def test_too_few_patients_to_learn_rules_from_are_said(case):
+    labels, first, second = case
+    patients = np.arange(RECORDS) % (PARTS - 1)
+    with pytest.raises(ValueError, match=f"of {PARTS - 1} patients no {PARTS} parts can be made"):
+        compare(first, second, labels, CLASSES, patients, "validation", "half", BOOTSTRAP)
