@@ -7,6 +7,7 @@ folds and the validation fold; the test fold is not among its inputs.
 """
 
 import argparse
+import signal
 import sys
 from dataclasses import asdict
 from functools import partial
@@ -129,3 +130,9 @@ if __name__ == "__main__":
         main()
     except (ValueError, RuntimeError, OSError, FloatingPointError) as error:
         sys.exit(f"train {' '.join(sys.argv[1:])}: {error}")
+    except KeyboardInterrupt:
+        print(
+            f"train {' '.join(sys.argv[1:])}: stopped; run again, it goes on from its last whole epoch",
+            file=sys.stderr,
+        )
+        sys.exit(128 + signal.SIGINT)

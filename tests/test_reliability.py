@@ -126,6 +126,27 @@ def test_killed_at_random_moments_it_ends_as_if_it_had_not_been(undisturbed, tmp
 
 
 @pytest.mark.pipeline
+def test_ctrl_c_in_a_training_is_a_sentence_and_what_was_done_is_kept(tmp_path):
+    project = Project(tmp_path, epochs=200)
+    project("dvc repro -q preprocess")
+    training = subprocess.Popen(
+        [sys.executable, "stages/train.py", "cnn", "0"],
+        cwd=project.folder,
+        env={**project.environment, "PYTHONPATH": "src", "OMP_NUM_THREADS": "1"},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not list(tmp_path.glob(".dvc/tmp/checkpoints/*.pt")) and training.poll() is None:
+        time.sleep(0.1)
+    training.send_signal(signal.SIGINT)
+    said = training.communicate()[1]
+    assert training.returncode == 128 + signal.SIGINT and "Traceback" not in said, said
+    assert said.splitlines()[-1] == "train cnn 0: stopped; run again, it goes on from its last whole epoch"
+    (checkpoint,) = tmp_path.glob(".dvc/tmp/checkpoints/*.pt")
+    assert torch.load(checkpoint)["history"]
+
+
+@pytest.mark.pipeline
 @pytest.mark.parametrize("name", ["dvc.lock", ".dvc/tmp/rwlock"])
 def test_half_of_a_file_of_dvc_itself_has_a_remedy(undisturbed, name):
     path = undisturbed.folder / name

@@ -107,6 +107,9 @@ def test_a_relative_path_to_sqlite_is_one_from_the_main_repository(store, tmp_pa
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///mine.db")
     log()
     assert (store / "mine.db").is_file() and not list((tmp_path / "copy").iterdir())
+    # What is logged as a file is not to be lost with the copy either.
+    location = mlflow.get_experiment_by_name("ecg-temporal-synthetic").artifact_location
+    assert location.startswith((store / "mlartifacts").as_uri())
 
 
 def test_a_failure_marks_the_run_as_failed(store):

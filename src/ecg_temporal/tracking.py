@@ -178,8 +178,7 @@ def configure(dataset: str) -> str:
     from mlflow.exceptions import MlflowException
 
     root = workspace.project_root()
-    named = os.environ.get("MLFLOW_TRACKING_URI")
-    uri = named or "sqlite:///mlflow.db"
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db"
     if uri.startswith(SQLITE):  # relative to the main repository, not to the copy that an experiment runs in
         uri = SQLITE + str(root / uri.removeprefix(SQLITE))
     mlflow.set_tracking_uri(uri)
@@ -190,7 +189,7 @@ def configure(dataset: str) -> str:
         name = f"{EXPERIMENT}-{dataset}"
         if experiment := mlflow.get_experiment_by_name(name):
             return str(experiment.experiment_id)
-        location = (root / "mlartifacts").as_uri() if not named else None
+        location = (root / "mlartifacts").as_uri() if uri.startswith(SQLITE) else None  # a server has its own
         try:
             return str(mlflow.create_experiment(name, artifact_location=location))
         except MlflowException:
