@@ -254,7 +254,7 @@ def test_an_experiment_is_set_against_the_workspace(project):
     deeper = given("dvc exp run --temp")
     if "deeper" not in project("dvc exp list --name-only"):
         project(deeper)
-    command = given("ecg-temporal compare")
+    command = given("ecg-temporal compare model model")
     said = project(f"{command} --split test --out pair.csv")
     assert "model@deeper less model: " in said and "macro-AUPRC ↑" in said
     table = pd.read_csv(project.folder / "pair.csv").set_index("metric")
@@ -270,17 +270,32 @@ def test_an_experiment_is_set_against_the_workspace(project):
     )
     project("git checkout -q . && dvc checkout -q && rm pair.csv")
     for wrong, why in {
-        "model model@shallower": "model@shallower: no revision or experiment is called 'shallower'",
-        "model model@": "model@: no revision or experiment is called ''",
+        "model model@shallower": "model@shallower: unknown Git revision 'shallower'; `dvc exp list -A`",
+        "model model@": "model@: no revision is named after the @",
         "model cnnn": "there is no architecture 'cnnn'; there are cnn, cnn_bilstm, model",
         "model cnnn@deeper": "cnnn@deeper: there is no architecture 'cnnn'",
         "model model": "model would be set against itself",
     }.items():
         assert why in project(f"ecg-temporal compare {wrong}", ok=False), wrong
+    project("dvc exp run --temp -n short evaluate@cnn -S trunk.kernel_size=3")
+    assert "cnn@short less cnn" in project("ecg-temporal compare cnn cnn@short")
+    said = project("ecg-temporal compare cnn cnn_bilstm@short", ok=False)
+    assert (
+        "cnn_bilstm@short: cnn_bilstm was trained with another trunk than params.yaml has; run predict@"
+        in said
+    )
+    project("sed -i 's/kernel_size: 5/kernel_size: 9/' params.yaml && rm predictions/cnn.npz")
+    assert "model was trained with another trunk" in project(
+        "ecg-temporal compare model model@HEAD", ok=False
+    )
+    project("git checkout -q params.yaml")
+    said = project("ecg-temporal compare cnn cnn@short", ok=False)
+    assert "predictions/cnn.npz is not there as predict@cnn wrote it; run `dvc repro predict@cnn`" in said
+    project("dvc checkout -q")
     project("dvc exp run --temp -n other preprocess -S synthetic.seed=1")
     said = project("ecg-temporal compare model model@other", ok=False)
-    assert "model@other: its " in said and "has other records or labels than the workspace's" in said
-    project("git clone -q . clone && cp -r data clone/")
+    assert "model@other: its train split has other records or labels than the workspace's" in said
+    project("git clone -q . clone && cp -r data predictions clone/")
     said = project("cd clone && ecg-temporal compare model@HEAD model", ok=False)
     assert "model@HEAD: data/processed/train/ecg_id.npy is not in DVC's cache" in said
     project("rm -rf clone && git diff --exit-code")

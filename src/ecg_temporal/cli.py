@@ -9,6 +9,7 @@ import signal
 import sys
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -76,7 +77,7 @@ def main(arguments: list[str] | None = None) -> None:
     compare = commands.add_parser(
         "compare",
         help="whether what one experiment gains on another is more than chance",
-        description="What SECOND gains on FIRST: every metric's difference with its 95%% interval, by the "
+        description="What SECOND gains on FIRST: every metric's difference with its 95% interval, by the "
         "paired bootstrap over the patients of a fold, and the diagnoses that differ. To choose by the test "
         "fold would make its figures worthless: it is the validation fold unless you say otherwise.",
     )
@@ -115,7 +116,8 @@ def main(arguments: list[str] | None = None) -> None:
         # A program of its own: Ctrl-C ends it, also where a library would swallow it.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
-        options.rule = options.rule or section(read_params(), "decision", DecisionSettings).rule
+        if options.command != "compare":  # where each of two has its own
+            options.rule = options.rule or section(read_params(), "decision", DecisionSettings).rule
         run = {
             "predict": _predict,
             "explain": _explain,
@@ -276,25 +278,21 @@ def _compare(options: argparse.Namespace) -> None:
     fold = splits[options.split]
     patients = read_table(Path("data/raw") / TABLE).loc[fold.ecg_id, "patient_id"].to_numpy()
     first, second = (read_contender(name, splits) for name in (options.first, options.second))
-    pair = compare(
-        first,
-        second,
-        {split: data.labels for split, data in splits.items()},
-        fold.description.classes,
-        patients,
-        options.split,
-        options.rule,
-        bootstrap,
-    )
+    if options.rule:
+        first, second = (replace(each, rule=options.rule) for each in (first, second))
+    labels = {split: data.labels for split, data in splits.items()}
+    pair = compare(first, second, labels, fold.description.classes, patients, options.split, bootstrap)
     if options.out:
         with files.replacing_file(options.out) as temporary:
             pair.table().to_csv(temporary, index=False, float_format="%.6g")
+    seeds = " and ".join(str(len(each.predictions.seeds)) for each in (second, first))
+    rules = " and ".join(dict.fromkeys([second.rule, first.rule]))
     print(
-        f"{options.second} less {options.first}: {fold.description.dataset}, {options.split} fold, "
-        f"{len(fold)} records of {len(set(patients))} patients, {bootstrap.replicates} replicates, rule "
-        f"{options.rule}\n"
+        f"{second.name} less {first.name}: {fold.description.dataset}, {options.split} fold, {len(fold)} "
+        f"records of {len(set(patients))} patients, {fold.labels.shape[1]} classes; mean of {seeds} seeds, "
+        f"{bootstrap.replicates} replicates, rule {rules}\n"
     )
-    print(pair_page(pair, options.first, options.second), end="")
+    print(pair_page(pair, first.name, second.name), end="")
 
 
 def _export(options: argparse.Namespace) -> None:

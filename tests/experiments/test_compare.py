@@ -12,10 +12,16 @@ from ecg_temporal.evaluation.decisions import fit_rule
 from ecg_temporal.evaluation.predictions import SPLITS, Predictions, rows
 from ecg_temporal.experiments.compare import Pair, compare
 from ecg_temporal.experiments.page import TITLES, pair_page
+from ecg_temporal.experiments.revisions import Contender
 
 RECORDS, CLASSES = 200, list("abcd")
 PATIENTS = np.arange(RECORDS) // 2
 BOOTSTRAP = BootstrapSettings(replicates=400, seed=0, reference="cnn")
+
+
+def compared(first, second, labels, patients=PATIENTS, split="test", rules=("half", "half")):
+    both = (Contender(n, p, r) for n, p, r in zip("ab", (first, second), rules, strict=True))
+    return compare(*both, labels, CLASSES, patients, split, BOOTSTRAP)
 
 
 @pytest.fixture
@@ -39,19 +45,19 @@ def case(rng):
 @pytest.mark.parametrize("split", ["validation", "test"])
 def test_figures_are_scikit_learns_means_over_seeds_and_no_record_decides_about_itself(case, split):
     labels, first, second = case
-    pair = compare(first, second, labels, CLASSES, PATIENTS, split, "f1", BOOTSTRAP)
+    pair = compared(first, second, labels, split=split, rules=("f1", "micro_f1"))
     truth = labels[split]
-    for column, predictions in (("first", first), ("second", second)):
+    for column, predictions, rule in (("first", first, "f1"), ("second", second, "micro_f1")):
         found: dict[str, list[float]] = {name: [] for name in ("macro_auprc", "micro_f1", "log_loss")}
         for validation, x in zip(predictions.logits["validation"], predictions.logits[split], strict=True):
             decided = np.empty(truth.shape, bool)
             if split == "test":
-                decided[:] = fit_rule("f1", labels["validation"], validation, labels["train"]).decide(x)
+                decided[:] = fit_rule(rule, labels["validation"], validation, labels["train"]).decide(x)
             else:
                 parts = GroupKFold(PARTS, shuffle=True, random_state=0)
                 for others, part in parts.split(x, groups=PATIENTS):
-                    rule = fit_rule("f1", truth[others], x[others], labels["train"])
-                    decided[part] = rule.decide(x[part])
+                    fitted = fit_rule(rule, truth[others], x[others], labels["train"])
+                    decided[part] = fitted.decide(x[part])
             found["macro_auprc"].append(sk.average_precision_score(truth, x, average="macro"))
             found["micro_f1"].append(sk.f1_score(truth, decided, average="micro"))
             probabilities = 1 / (1 + np.exp(-x.astype(float)))
@@ -75,24 +81,34 @@ def test_figures_are_scikit_learns_means_over_seeds_and_no_record_decides_about_
 
 def test_what_is_said_in_words_knows_which_way_is_better(case):
     labels, first, second = case
-    pair = compare(first, second, labels, CLASSES, PATIENTS, "test", "half", BOOTSTRAP)
+    pair = compared(first, second, labels)
     said = pair_page(pair, "plain", "plain@better")
     assert "plain@better is better in macro-AUPRC;" in said and "worse" not in said
-    assert "Hamming loss;" in said and "cross-entropy, calibrated:" in said
+    assert "Hamming loss;" in said and "other trainings.\n" in said
     assert "Average precision by diagnosis (false discovery rate below 5%): a +" in said
     table = [line for line in said.splitlines() if line.startswith("|")]
     assert len(table) == len(TITLES) + 2 and len({len(line) for line in table}) == 1
-    turned = compare(second, first, labels, CLASSES, PATIENTS, "test", "half", BOOTSTRAP)
+    turned = compared(second, first, labels)
     assert "plain is worse in macro-AUPRC;" in pair_page(turned, "plain@better", "plain")
 
 
 def test_the_same_predictions_are_told_from_nothing(case):
     labels, first, _ = case
     one = dataclasses.replace(first, seeds=[0], logits={split: x[:1] for split, x in first.logits.items()})
-    pair = compare(one, one, labels, CLASSES, PATIENTS, "test", "half", BOOTSTRAP)
+    pair = compared(one, one, labels)
     said = pair_page(pair, "a", "b")
-    assert "No difference's 95% interval leaves out 0." in said and "No diagnosis differs" in said
+    assert "No metric differs by more than the chance of other patients. What another training" in said
+    assert "No diagnosis differs" in said
     assert "nan" not in said  # with a seed each, what another training would give is not known
+
+
+def test_what_another_training_could_undo_is_not_called_a_difference():
+    row = {"metric": "", "first": 0.5, "second": 0.6, "difference": 0.1, "low": 0.05, "high": 0.15, "p": 0.01}
+    again = dict.fromkeys(TITLES, (-0.01, 0.21)) | {"hamming_loss": (0.02, 0.18)}
+    rows = [row | {"metric": m, "again_low": low, "again_high": high} for m, (low, high) in again.items()]
+    said = pair_page(Pair(pd.DataFrame(rows), pd.DataFrame()), "a", "b")
+    assert "b is worse in Hamming loss, by more than the chance of other patients and other" in said
+    assert said.count("**") == 2
 
 
 def test_the_table_has_every_metric_and_diagnosis():
@@ -107,4 +123,4 @@ def test_too_few_patients_to_learn_rules_from_are_said(case):
     labels, first, second = case
     patients = np.arange(RECORDS) % (PARTS - 1)
     with pytest.raises(ValueError, match=f"of {PARTS - 1} patients no {PARTS} parts can be made"):
-        compare(first, second, labels, CLASSES, patients, "validation", "half", BOOTSTRAP)
+        compared(first, second, labels, patients, "validation")

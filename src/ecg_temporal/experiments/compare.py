@@ -13,6 +13,7 @@ from ecg_temporal.evaluation.cross_validation import cross_fit
 from ecg_temporal.evaluation.decisions import DecisionRule, fit_rule
 from ecg_temporal.evaluation.predictions import Predictions
 from ecg_temporal.evaluation.summary import LabelsBySplit, log_loss
+from ecg_temporal.experiments.revisions import Contender
 
 
 @dataclass(frozen=True)
@@ -39,21 +40,20 @@ class Pair:
 
 
 def compare(
-    first: Predictions,
-    second: Predictions,
+    first: Contender,
+    second: Contender,
     labels: LabelsBySplit,
     classes: list[str],
     patients: NDArray[np.generic],
     split: str,
-    rule: str,
     bootstrap: BootstrapSettings,
 ) -> Pair:
     """Set `second` against `first` by the paired bootstrap over the patients of one split.
 
     Parameters
     ----------
-    first, second : Predictions
-        Of the same records.
+    first, second : Contender
+        Of the same records; the thresholded metrics are under the rule of each.
     labels : dict of str to uint8 array [records, classes]
         Of every split, all records.
     classes : list of str
@@ -62,14 +62,14 @@ def compare(
     split : {'validation', 'test'}
         Decision rules and calibration are learned on the validation fold; there each record's are learned
         from other patients (`cross_fit`).
-    rule : str
-        The decision rule of the thresholded metrics.
     bootstrap : BootstrapSettings
 
     """
     draws = draw(patients, bootstrap.replicates, bootstrap.seed)
     both = tqdm({"first": first, "second": second}.items(), unit="experiment", desc="resampling")
-    samples = {name: _sample(labels, each, patients, split, rule, draws) for name, each in both}
+    samples = {
+        name: _sample(labels, each.predictions, patients, split, each.rule, draws) for name, each in both
+    }
     figures, positives = differences(samples, "first"), labels[split].sum(axis=0).tolist()
     figures = figures.drop(columns=["architecture", "against", "p_holm"])
     of_classes = class_differences(samples, "first", dict(zip(classes, positives, strict=True)))

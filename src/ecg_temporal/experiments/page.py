@@ -11,6 +11,8 @@ from ecg_temporal.reporting.style import leaning
 from ecg_temporal.reporting.tables import METRICS, STEADY, aligned, difference, leaves_out_zero
 
 TITLES = METRICS | STEADY
+KEY = """In brackets 95% intervals: of a paired bootstrap over patients, and with the variance of both's seeds
+added; bold where both leave out 0. p is of the first, and not corrected for the number of metrics."""
 
 
 def pair_page(pair: Pair, first: str, second: str) -> str:
@@ -23,15 +25,23 @@ def pair_page(pair: Pair, first: str, second: str) -> str:
         What the two are called.
 
     """
-    rows = [["", first, second, "difference", "with other trainings, too", "p"]]
+    rows = [["", first, second, "difference [other patients]", "[and other trainings]", "p"]]
     found = pair.figures.set_index("metric").to_dict("index")
     for metric, title in TITLES.items():
         row = found[metric]
         again = f"[{row['again_low']:+.4f}, {row['again_high']:+.4f}]" if pd.notna(row["again_low"]) else "–"
         values = [f"{row[name]:.4f}" if pd.notna(row[name]) else "–" for name in ("first", "second")]
         p = f"{row['p']:.4f}" if pd.notna(row["p"]) else "–"
-        rows.append([title, *values, difference(row, bold=leaves_out_zero(row)), again, p])
-    return f"{aligned(rows, text_columns=1)}\n\n{_in_words(found, second)}\n{_by_class(pair.classes)}\n"
+        rows.append([title, *values, difference(row, bold=_is_sure(row)), again, p])
+    return (
+        f"{aligned(rows, text_columns=1)}\n\n{KEY}\n\n{_in_words(found, second)}\n{_by_class(pair.classes)}\n"
+    )
+
+
+def _is_sure(row: dict[Any, Any]) -> bool:
+    """Return whether both intervals of a difference, as far as they are known, leave out 0."""
+    again = {"low": row["again_low"], "high": row["again_high"]}
+    return leaves_out_zero(row) and (pd.isna(row["again_low"]) or leaves_out_zero(again))
 
 
 def _in_words(found: dict[Any, dict[Any, Any]], second: str) -> str:
@@ -39,14 +49,16 @@ def _in_words(found: dict[Any, dict[Any, Any]], second: str) -> str:
     worse: list[str] = []
     for metric, title in TITLES.items():
         row = found[metric]
-        if leaves_out_zero(row):
+        if _is_sure(row):
             gains = (row["difference"] > 0) != (metric in LOWER_IS_BETTER)
             (better if gains else worse).append(title.rsplit(" ", 1)[0])
     both = {"better": better, "worse": worse}
     said = [f"{what} in {'; '.join(names)}" for what, names in both.items() if names]
-    if not said:
-        return "No difference's 95% interval leaves out 0."
-    return f"{second} is {', and '.join(said)}: these 95% intervals leave out 0."
+    trainings = any(pd.notna(row["again_low"]) for row in found.values())
+    chance = "of other patients and other trainings" if trainings else "of other patients"
+    text = f"{second} is {', and '.join(said)}," if said else "No metric differs"
+    text += f" by more than the chance {chance}."
+    return text if trainings else f"{text} What another training would give is not known: each has one seed."
 
 
 def _by_class(classes: pd.DataFrame) -> str:

@@ -1,23 +1,38 @@
 """Predictions of an architecture: the workspace's, or those of a DVC experiment or another Git revision."""
 
+import hashlib
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 from dvc.api import DVCFileSystem
+from dvc.exceptions import DvcException
 from dvc.repo import Repo
 from dvc.scm import RevError, resolve_rev
+from dvc.utils.serialize import load_yaml
 from dvc_data.index.index import DataIndexError
 
 from ecg_temporal.comparison.verdict import CANDIDATE
 from ecg_temporal.evaluation.predictions import Predictions, read_predictions
+from ecg_temporal.evaluation.settings import DecisionSettings
 from ecg_temporal.settings import read_params, section
 from ecg_temporal.store import Split
 from ecg_temporal.training.settings import TrainSettings
 
 
-def read_contender(name: str, splits: dict[str, Split]) -> Predictions:
-    """Return the predictions of ARCHITECTURE, or of ARCHITECTURE@REVISION.
+@dataclass(frozen=True)
+class Contender:
+    """An architecture's predictions, and the decision rule that params.yaml names beside them."""
+
+    name: str
+    predictions: Predictions
+    rule: str
+
+
+def read_contender(name: str, splits: dict[str, Split]) -> Contender:
+    """Return ARCHITECTURE as it is in the workspace, or ARCHITECTURE@REVISION.
 
     Parameters
     ----------
@@ -28,44 +43,40 @@ def read_contender(name: str, splits: dict[str, Split]) -> Predictions:
         The workspace's, whose records and labels the predictions must be of.
 
     Raises:
-        ValueError: there is no such revision or architecture, its predictions are not at hand, or they are of
-            other records or labels.
+        ValueError: there is no such revision or architecture; its predictions are not at hand, not of its
+            params.yaml, or of other records or labels.
 
     """
     architecture, at, revision = name.partition("@")
     if not at:
-        return _read(Path(), architecture, splits)
-    if not (revision and _is_known(revision)):  # DVC would take none for the workspace
-        raise ValueError(
-            f"{name}: no revision or experiment is called {revision!r}; `dvc exp list` has those there are"
-        )
-    with TemporaryDirectory() as folder:
-        copy = Path(folder)
-        files = DVCFileSystem(rev=revision)
-        try:
-            _get(files, "params.yaml", copy)
-            _seeds(copy, architecture)
-            # Ids alone would not tell records of one's own, which fetch numbers, nor other rules for labels.
-            for split, here in splits.items():
-                for kind, known in (("ecg_id", here.ecg_id), ("labels", here.labels)):
-                    found = np.load(_get(files, f"data/processed/{split}/{kind}.npy", copy))
-                    if not np.array_equal(found, known):
-                        raise ValueError(
-                            f"its {split} split has other records or labels than the workspace's"
-                        )
-            _get(files, f"predictions/{architecture}.npz", copy)
-            return _read(copy, architecture, splits)
-        except ValueError as error:
-            raise ValueError(f"{name}: {str(error).replace(f'{folder}/', '')}") from None
+        return _read(Path(), architecture, splits, name)
+    try:
+        with Repo() as repo:
+            if not revision or repo.scm is None:  # which DVC would take for the workspace
+                raise ValueError("no revision is named after the @")
+            try:
+                resolve_rev(repo.scm, revision)
+            except RevError as error:  # unknown, or of several experiments
+                raise ValueError(f"{error}; `dvc exp list -A` names the experiments") from None
+        with TemporaryDirectory() as folder:
+            _fetch(Path(folder), architecture, revision, splits)
+            return _read(Path(folder), architecture, splits, name)
+    except (ValueError, DvcException) as error:
+        raise ValueError(f"{name}: {error}") from None
 
 
-def _is_known(revision: str) -> bool:
-    with Repo() as repo:
-        try:
-            resolve_rev(repo.scm, revision)
-        except RevError:
-            return False
-    return True
+def _fetch(folder: Path, architecture: str, revision: str, splits: dict[str, Split]) -> None:
+    files = DVCFileSystem(rev=revision)
+    for path in ("params.yaml", "dvc.lock"):
+        _get(files, path, folder)
+    _refuse_stale(folder, architecture)
+    # Ids alone would not tell records of one's own, which fetch numbers, nor other rules for labels.
+    for split, here in splits.items():
+        for kind, known in (("ecg_id", here.ecg_id), ("labels", here.labels)):
+            found = np.load(_get(files, f"data/processed/{split}/{kind}.npy", folder))
+            if not np.array_equal(found, known):
+                raise ValueError(f"its {split} split has other records or labels than the workspace's")
+    _get(files, f"predictions/{architecture}.npz", folder)
 
 
 def _get(files: DVCFileSystem, path: str, folder: Path) -> Path:
@@ -74,22 +85,60 @@ def _get(files: DVCFileSystem, path: str, folder: Path) -> Path:
     copy.parent.mkdir(parents=True, exist_ok=True)
     try:
         files.get_file(path, str(copy))
-    except (FileNotFoundError, DataIndexError):
+    except (FileNotFoundError, DataIndexError, ImportError):  # of a remote whose package is not installed
         raise ValueError(
-            f"{path} is not in DVC's cache; `dvc pull` it there, or run the stage again"
+            f"{path} is not in DVC's cache: `dvc pull` it there, or run the experiment again (dvc exp run -f)"
         ) from None
     return copy
 
 
-def _seeds(folder: Path, architecture: str) -> list[int]:
+def _read(folder: Path, architecture: str, splits: dict[str, Split], name: str) -> Contender:
     params = read_params(folder / "params.yaml")
+    written = _refuse_stale(folder, architecture)
+    path = folder / "predictions" / f"{architecture}.npz"
+    if not path.is_file() or hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest() != written:
+        stage = _stage("predict", architecture)
+        raise ValueError(f"predictions/{path.name} is not there as {stage} wrote it; run `dvc repro {stage}`")
+    ecg_id = {split: data.ecg_id for split, data in splits.items()}
+    predictions = read_predictions(path, section(params, "train", TrainSettings).seeds, ecg_id)
+    return Contender(name, predictions, section(params, "decision", DecisionSettings).rule)
+
+
+def _refuse_stale(folder: Path, architecture: str) -> str:
+    """Return the MD5 of an architecture's predictions, if by dvc.lock they are what params.yaml asks for.
+
+    An experiment that ran some stages alone has the other architectures as they were before.
+    """
+    params, lock = read_params(folder / "params.yaml"), load_yaml(str(folder / "dvc.lock"))["stages"]
     known = [*params["architectures"], CANDIDATE]
     if architecture not in known:
         raise ValueError(f"there is no architecture {architecture!r}; there are {', '.join(known)}")
-    return section(params, "train", TrainSettings).seeds
+    predict = _stage("predict", architecture)
+    remedy = f"run {predict} (`dvc repro`, or `dvc exp run` with it as target)"
+    for seed in section(params, "train", TrainSettings).seeds:
+        trained = lock.get(_stage("train", architecture, seed))
+        if trained is None:
+            raise ValueError(f"{architecture} was not trained with seed {seed}; {remedy}")
+        for key, value in trained["params"]["params.yaml"].items():
+            if _value(params, key) != value:
+                raise ValueError(
+                    f"{architecture} was trained with another {key} than params.yaml has; {remedy}"
+                )
+    if predict not in lock:
+        raise ValueError(f"{architecture} was not predicted with; {remedy}")
+    written = {out["path"]: out["md5"] for out in lock[predict]["outs"]}
+    return str(written[f"predictions/{architecture}.npz"])
 
 
-def _read(folder: Path, architecture: str, splits: dict[str, Split]) -> Predictions:
-    ecg_id = {split: data.ecg_id for split, data in splits.items()}
-    path = folder / "predictions" / f"{architecture}.npz"
-    return read_predictions(path, _seeds(folder, architecture), ecg_id)
+def _stage(kind: str, architecture: str, seed: int | None = None) -> str:
+    """Return how dvc.yaml calls a stage."""
+    if architecture == CANDIDATE:
+        return f"{kind}_model" if seed is None else f"{kind}_model@{seed}"
+    return f"{kind}@{architecture}" if seed is None else f"{kind}@{architecture}-{seed}"
+
+
+def _value(params: dict[str, Any], key: str) -> Any:
+    values: Any = params
+    for part in key.split("."):
+        values = values.get(part) if isinstance(values, dict) else None
+    return values
