@@ -49,27 +49,28 @@ def read_contender(name: str, splits: dict[str, Split]) -> Contender:
     """
     architecture, at, revision = name.partition("@")
     if not at:
-        return _read(Path(), architecture, splits, name)
+        return _read(Path(), architecture, splits, name, _written(Path(), architecture))
     try:
         with Repo() as repo:
-            if not revision or repo.scm is None:  # which DVC would take for the workspace
+            if not revision:  # which DVC would take for the workspace
                 raise ValueError("no revision is named after the @")
             try:
                 resolve_rev(repo.scm, revision)
             except RevError as error:  # unknown, or of several experiments
                 raise ValueError(f"{error}; `dvc exp list -A` names the experiments") from None
         with TemporaryDirectory() as folder:
-            _fetch(Path(folder), architecture, revision, splits)
-            return _read(Path(folder), architecture, splits, name)
+            written = _fetch(Path(folder), architecture, revision, splits)
+            return _read(Path(folder), architecture, splits, name, written)
     except (ValueError, DvcException) as error:
         raise ValueError(f"{name}: {error}") from None
 
 
-def _fetch(folder: Path, architecture: str, revision: str, splits: dict[str, Split]) -> None:
+def _fetch(folder: Path, architecture: str, revision: str, splits: dict[str, Split]) -> str:
+    """Copy what `_read` needs of a revision into `folder`, and return the MD5 of the predictions."""
     files = DVCFileSystem(rev=revision)
     for path in ("params.yaml", "dvc.lock"):
         _get(files, path, folder)
-    _refuse_stale(folder, architecture)
+    written = _written(folder, architecture)
     # Ids alone would not tell records of one's own, which fetch numbers, nor other rules for labels.
     for split, here in splits.items():
         for kind, known in (("ecg_id", here.ecg_id), ("labels", here.labels)):
@@ -77,6 +78,7 @@ def _fetch(folder: Path, architecture: str, revision: str, splits: dict[str, Spl
             if not np.array_equal(found, known):
                 raise ValueError(f"its {split} split has other records or labels than the workspace's")
     _get(files, f"predictions/{architecture}.npz", folder)
+    return written
 
 
 def _get(files: DVCFileSystem, path: str, folder: Path) -> Path:
@@ -92,9 +94,8 @@ def _get(files: DVCFileSystem, path: str, folder: Path) -> Path:
     return copy
 
 
-def _read(folder: Path, architecture: str, splits: dict[str, Split], name: str) -> Contender:
+def _read(folder: Path, architecture: str, splits: dict[str, Split], name: str, written: str) -> Contender:
     params = read_params(folder / "params.yaml")
-    written = _refuse_stale(folder, architecture)
     path = folder / "predictions" / f"{architecture}.npz"
     if not path.is_file() or hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest() != written:
         stage = _stage("predict", architecture)
@@ -104,10 +105,14 @@ def _read(folder: Path, architecture: str, splits: dict[str, Split], name: str) 
     return Contender(name, predictions, section(params, "decision", DecisionSettings).rule)
 
 
-def _refuse_stale(folder: Path, architecture: str) -> str:
+def _written(folder: Path, architecture: str) -> str:
     """Return the MD5 of an architecture's predictions, if by dvc.lock they are what params.yaml asks for.
 
     An experiment that ran some stages alone has the other architectures as they were before.
+
+    Raises:
+        ValueError: they are not, or there is no such architecture.
+
     """
     params, lock = read_params(folder / "params.yaml"), load_yaml(str(folder / "dvc.lock"))["stages"]
     known = [*params["architectures"], CANDIDATE]
