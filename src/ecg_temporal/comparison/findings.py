@@ -20,6 +20,7 @@ from ecg_temporal.comparison.bootstrap import (
     resample,
 )
 from ecg_temporal.comparison.contrasts import contrasts
+from ecg_temporal.comparison.held_out import decide, losses
 from ecg_temporal.comparison.recipe import Recipe
 from ecg_temporal.comparison.results import Probes, Results
 from ecg_temporal.comparison.verdict import (
@@ -40,7 +41,6 @@ from ecg_temporal.evaluation.summary import (
     LabelsBySplit,
     fit_rules,
     headline_metrics,
-    log_loss,
 )
 
 Curve = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]
@@ -143,13 +143,9 @@ def find(
     """
     truth, bootstrap, compared = labels["test"], recipe.bootstrap, recipe.compared
     draws = draw(patients, bootstrap.replicates, bootstrap.seed)
-    rules = {name: fit_rules(labels, p, recipe.rule) for name, p in predictions.items()}
-    decisions = {
-        name: np.stack([r.decide(x) for r, x in zip(rules[name], p.logits["test"], strict=True)])
-        for name, p in predictions.items()
-    }
+    decisions = {n: decide(recipe.rule, labels, p, "test", patients) for n, p in predictions.items()}
     samples = {
-        name: resample(truth, p.logits["test"], decisions[name], draws, _losses(labels, p))
+        name: resample(truth, p.logits["test"], decisions[name], draws, losses(labels, p, "test", patients))
         for name, p in predictions.items()
     }
     of_probes = draws[:, :PROBE_REPLICATES]
@@ -264,17 +260,6 @@ def _context(
         pd.DataFrame(rows, columns=["architecture", "metric", "seconds", "value"]),
         pd.DataFrame(ends, columns=["architecture", "metric", "difference", "low", "high"]),
     )
-
-
-def _losses(labels: LabelsBySplit, predictions: Predictions) -> dict[str, NDArray[np.float64]]:
-    """Return the cross-entropy of each test record, as trained and calibrated, [seeds, records]."""
-    test, truth = predictions.logits["test"], labels["test"]
-    scales = [rule.calibration for rule in fit_rules(labels, predictions, "platt")]
-    calibrated = [scale.logits(logits) for scale, logits in zip(scales, test, strict=True)]
-    return {
-        "log_loss": np.stack([log_loss(truth, logits) for logits in test]),
-        "log_loss_calibrated": np.stack([log_loss(truth, logits) for logits in calibrated]),
-    }
 
 
 def _gaps(results: Results) -> pd.DataFrame:

@@ -8,11 +8,9 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from ecg_temporal.comparison.bootstrap import Draws, Sample, class_differences, differences, draw, resample
+from ecg_temporal.comparison.held_out import decide, losses
 from ecg_temporal.comparison.settings import BootstrapSettings
-from ecg_temporal.evaluation.cross_validation import cross_fit
-from ecg_temporal.evaluation.decisions import DecisionRule, fit_rule
-from ecg_temporal.evaluation.predictions import Predictions
-from ecg_temporal.evaluation.summary import LabelsBySplit, log_loss
+from ecg_temporal.evaluation.summary import LabelsBySplit
 from ecg_temporal.experiments.revisions import Contender
 
 
@@ -61,15 +59,13 @@ def compare(
         Whose each record of `split` is.
     split : {'validation', 'test'}
         Decision rules and calibration are learned on the validation fold; there each record's are learned
-        from other patients (`cross_fit`).
+        from other patients.
     bootstrap : BootstrapSettings
 
     """
     draws = draw(patients, bootstrap.replicates, bootstrap.seed)
     both = tqdm({"first": first, "second": second}.items(), unit="experiment", desc="resampling")
-    samples = {
-        name: _sample(labels, each.predictions, patients, split, each.rule, draws) for name, each in both
-    }
+    samples = {name: _sample(each, labels, patients, split, draws) for name, each in both}
     figures, positives = differences(samples, "first"), labels[split].sum(axis=0).tolist()
     figures = figures.drop(columns=["architecture", "against", "p_holm"])
     of_classes = class_differences(samples, "first", dict(zip(classes, positives, strict=True)))
@@ -80,36 +76,8 @@ def compare(
 
 
 def _sample(
-    labels: LabelsBySplit,
-    predictions: Predictions,
-    patients: NDArray[np.generic],
-    split: str,
-    rule: str,
-    draws: Draws,
+    of: Contender, labels: LabelsBySplit, patients: NDArray[np.generic], split: str, draws: Draws
 ) -> Sample:
-    truth, logits = labels[split], predictions.logits[split]
-    decisions, calibrated = np.empty(logits.shape, bool), np.empty(logits.shape)
-    for k, validation in enumerate(predictions.logits["validation"]):
-        for part, fitted in _fitted(rule, labels, validation, patients, split):
-            decisions[k, part] = fitted.decide(logits[k, part])
-        for part, fitted in _fitted("platt", labels, validation, patients, split):
-            calibrated[k, part] = fitted.calibration.logits(logits[k, part])
-    losses = {
-        "log_loss": np.stack([log_loss(truth, x) for x in logits]),
-        "log_loss_calibrated": np.stack([log_loss(truth, x) for x in calibrated]),
-    }
-    return resample(truth, logits, decisions, draws, losses)
-
-
-def _fitted(
-    rule: str,
-    labels: LabelsBySplit,
-    validation: NDArray[np.float32],
-    patients: NDArray[np.generic],
-    split: str,
-) -> list[tuple[NDArray[np.intp], DecisionRule]]:
-    """Return which records of `split` a rule is for, and the rule."""
-    if split == "validation":
-        return cross_fit(rule, labels["validation"], validation, labels["train"], patients)
-    everything = np.arange(len(labels[split]))
-    return [(everything, fit_rule(rule, labels["validation"], validation, labels["train"]))]
+    decisions = decide(of.rule, labels, of.predictions, split, patients)
+    lost = losses(labels, of.predictions, split, patients)
+    return resample(labels[split], of.predictions.logits[split], decisions, draws, lost)
