@@ -42,7 +42,7 @@ def test_the_headline_is_the_mean_over_seeds_and_the_ensemble_beside_it(case):
     labels, predictions = case
     seeds = by_seed(labels, predictions, RULE)
     found = headline(seeds, labels, predictions, RULE)
-    assert len(found) == 16 and found["parameters"] == 1000  # small enough for `dvc metrics diff`
+    assert len(found) == 20 and found["parameters"] == 1000  # small enough for `dvc metrics diff`
     truth, test = labels["test"], predictions.logits["test"]
     decisions = [r.decide(x) for r, x in zip(fit_rules(labels, predictions, RULE), test, strict=True)]
     expected = {
@@ -53,6 +53,13 @@ def test_the_headline_is_the_mean_over_seeds_and_the_ensemble_beside_it(case):
         "subset_accuracy": np.mean([sk.accuracy_score(truth, d) for d in decisions]),
         "micro_f1_at_half": np.mean([sk.f1_score(truth, sigmoid(x) >= 0.5, average="micro") for x in test]),
         "ensemble_macro_auprc": sk.average_precision_score(truth, test.mean(axis=0), average="macro"),
+        "validation_macro_auprc": np.mean(
+            [
+                sk.average_precision_score(labels["validation"], x, average="macro")
+                for x in predictions.logits["validation"]
+            ]
+        ),
+        "validation_loss": seeds.query("split == 'validation'")["loss"].mean(),
     }
     for name, value in expected.items():
         assert found[name] == pytest.approx(value, abs=1e-9), name

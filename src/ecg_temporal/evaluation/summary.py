@@ -20,6 +20,8 @@ HEADLINE = (
     "subset_accuracy",
 )
 THRESHOLDED = ("micro_f1", "hamming_loss", "subset_accuracy")
+TO_CHOOSE_BY = ("loss", "macro_auprc", "macro_auprc_common", "macro_auroc")
+"""What says something on the validation fold, where the decision rules are learned."""
 COMMON = 10
 """A class with fewer positive records moves macro-AUPRC by hundredths: `macro_auprc_common` leaves it out."""
 
@@ -80,13 +82,14 @@ def by_seed(labels: LabelsBySplit, predictions: Predictions, rule: str) -> pd.Da
 def headline(
     seeds: pd.DataFrame, labels: LabelsBySplit, predictions: Predictions, rule: str
 ) -> dict[str, float | None]:
-    """Return the figures of metrics/<architecture>.json, all of the test fold; None where one is not defined.
+    """Return the figures of metrics/<architecture>.json; None where one is not defined.
 
-    HEADLINE under `rule`, the mean over seeds of `by_seed`'s table; THRESHOLDED at 0.5 as NAME_at_half; and
-    HEADLINE of the seeds' ensemble, whose logits are averaged, under the rule that is learned on its own
-    validation logits, as ensemble_NAME.
+    Of the test fold: HEADLINE under `rule`, the mean over seeds of `by_seed`'s table; THRESHOLDED at 0.5 as
+    NAME_at_half; and HEADLINE of the seeds' ensemble, whose logits are averaged, under the rule that is
+    learned on its own validation logits, as ensemble_NAME. Of the validation fold: TO_CHOOSE_BY, the mean
+    over seeds, as validation_NAME.
     """
-    test = seeds[seeds["split"] == "test"]
+    test, validation = (seeds[seeds["split"] == split] for split in ("test", "validation"))
     found = {name: float(test[name].mean()) for name in HEADLINE}
     at_half = [thresholded_metrics(labels["test"], logits >= 0) for logits in predictions.logits["test"]]
     found |= {f"{name}_at_half": float(np.mean([v[name] for v in at_half])) for name in THRESHOLDED}
@@ -94,6 +97,7 @@ def headline(
     decisions = fit_ensemble_rule(labels, predictions, rule).decide(logits)
     ensemble = headline_metrics(labels["test"], logits, decisions)
     found |= {f"ensemble_{name}": ensemble[name] for name in HEADLINE}
+    found |= {f"validation_{name}": float(validation[name].mean()) for name in TO_CHOOSE_BY}
     known = {name: None if np.isnan(value) else float(value) for name, value in found.items()}
     return known | {"parameters": predictions.parameters}
 
