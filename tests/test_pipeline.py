@@ -283,6 +283,14 @@ def test_an_experiment_is_set_against_the_workspace(project):
         "cnn_bilstm@short: cnn_bilstm was trained with another trunk than params.yaml has; run predict@"
         in said
     )
+    project("dvc exp run --temp -n untested train_model -S model.rnn=gru")
+    said = project("ecg-temporal compare model model@untested", ok=False)
+    assert "model@untested: model was trained anew after its predictions were made; run predict_model" in said
+    project(": > dvc.lock")
+    assert "cnn: dvc.lock has no stages" in project("ecg-temporal compare cnn cnn_bilstm", ok=False)
+    project("git show HEAD:dvc.lock | head -n 20 > dvc.lock")
+    assert "cnn: " in project("ecg-temporal compare cnn cnn_bilstm", ok=False).splitlines()[-1]
+    project("git checkout -q dvc.lock")
     project("sed -i 's/kernel_size: 5/kernel_size: 9/' params.yaml && rm predictions/cnn.npz")
     assert "model was trained with another trunk" in project(
         "ecg-temporal compare model model@HEAD", ok=False

@@ -1,6 +1,7 @@
 """Predictions of an architecture: the workspace's, or those of a DVC experiment or another Git revision."""
 
 import hashlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -48,9 +49,9 @@ def read_contender(name: str, splits: dict[str, Split]) -> Contender:
 
     """
     architecture, at, revision = name.partition("@")
-    if not at:
-        return _read(Path(), architecture, splits, name, _written(Path(), architecture))
     try:
+        if not at:
+            return _read(Path(), architecture, splits, name, _written(Path(), architecture, DVCFileSystem()))
         with Repo() as repo:
             if not revision:  # which DVC would take for the workspace
                 raise ValueError("no revision is named after the @")
@@ -69,8 +70,10 @@ def _fetch(folder: Path, architecture: str, revision: str, splits: dict[str, Spl
     """Copy what `_read` needs of a revision into `folder`, and return the MD5 of the predictions."""
     files = DVCFileSystem(rev=revision)
     for path in ("params.yaml", "dvc.lock"):
+        if not files.isfile(path):
+            raise ValueError(f"that revision has no {path}")
         _get(files, path, folder)
-    written = _written(folder, architecture)
+    written = _written(folder, architecture, files)
     # Ids alone would not tell records of one's own, which fetch numbers, nor other rules for labels.
     for split, here in splits.items():
         for kind, known in (("ecg_id", here.ecg_id), ("labels", here.labels)):
@@ -105,17 +108,18 @@ def _read(folder: Path, architecture: str, splits: dict[str, Split], name: str, 
     return Contender(name, predictions, section(params, "decision", DecisionSettings).rule)
 
 
-def _written(folder: Path, architecture: str) -> str:
+def _written(folder: Path, architecture: str, files: DVCFileSystem) -> str:
     """Return the MD5 of an architecture's predictions, if by dvc.lock they are what params.yaml asks for.
 
-    An experiment that ran some stages alone has the other architectures as they were before.
+    An experiment that ran some stages alone has the other architectures, or its predictions, as they were
+    before.
 
     Raises:
         ValueError: they are not, or there is no such architecture.
 
     """
-    params, lock = read_params(folder / "params.yaml"), load_yaml(str(folder / "dvc.lock"))["stages"]
-    known = [*params["architectures"], CANDIDATE]
+    params, lock = read_params(folder / "params.yaml"), _stages_of(folder / "dvc.lock")
+    known = [*params.get("architectures", {}), CANDIDATE]
     if architecture not in known:
         raise ValueError(f"there is no architecture {architecture!r}; there are {', '.join(known)}")
     predict = _stage("predict", architecture)
@@ -131,8 +135,37 @@ def _written(folder: Path, architecture: str) -> str:
                 )
     if predict not in lock:
         raise ValueError(f"{architecture} was not predicted with; {remedy}")
+    models = _models(files, architecture)
+    predicted_with = {dep["path"]: dep["md5"] for dep in lock[predict]["deps"]}[f"models/{architecture}"]
+    if models is not None and predicted_with != models:
+        raise ValueError(f"{architecture} was trained anew after its predictions were made; {remedy}")
     written = {out["path"]: out["md5"] for out in lock[predict]["outs"]}
     return str(written[f"predictions/{architecture}.npz"])
+
+
+def _stages_of(lock: Path) -> dict[str, Any]:
+    found = load_yaml(str(lock)) if lock.is_file() else None
+    if not isinstance(found, dict) or "stages" not in found:
+        raise ValueError(f"{lock.name} has no stages: nothing was run; `dvc repro`")
+    return dict(found["stages"])
+
+
+def _models(files: DVCFileSystem, architecture: str) -> str | None:
+    """Return what DVC has as MD5 of the folder of all trained seeds; None where their lists are not at hand.
+
+    dvc.lock itself has one MD5 for each seed's folder, as its training wrote it, and one for them together,
+    as they were predicted with.
+    """
+    folder = f"models/{architecture}"
+    try:
+        found = files.find(folder, detail=True, dvc_only=True)
+    except DataIndexError:
+        return None
+    listed = [
+        {"md5": about["dvc_info"]["md5"], "relpath": path.partition(f"{folder}/")[2]}
+        for path, about in sorted(found.items())
+    ]
+    return f"{hashlib.md5(json.dumps(listed).encode(), usedforsecurity=False).hexdigest()}.dir"
 
 
 def _stage(kind: str, architecture: str, seed: int | None = None) -> str:
