@@ -44,7 +44,7 @@ def test_groups_and_diagnoses_are_measured_as_if_they_were_alone():
     few = labels.copy()
     few[women, 0] = np.arange(women.sum()) < 9
     row = by_subgroup(groups, few, scores, decisions, patients, BOOTSTRAP).set_index(["group", "metric"])
-    row = row.loc[("women", "macro_auroc")]
+    row = row.loc[("women", "macro_auroc_common")]
     assert row["value"] == pytest.approx(sk.roc_auc_score(few[women, 1:], scores[women, 1:]))
     assert row["low"] < row["value"] < row["high"]
     one = {"one": np.arange(200) == 7}  # every resample is the same
@@ -116,6 +116,14 @@ def test_where_no_resample_differs_the_interval_is_that_of_a_share_of_records():
     assert row["recall_high"] == pytest.approx(1 - 0.025 ** (1 / 20))  # the rule of three, exactly
     assert row["average_precision"] == 1 and np.isnan(row["average_precision_low"])
     assert np.isnan(row["precision"]) and np.isnan(row["precision_high"])
+    # Two records of a patient say no more than one; where one of both is found, no resample says anything.
+    patients = np.arange(100) // 2
+    (row,) = by_diagnosis(["A"], labels, scores, labels > 1, patients, BOOTSTRAP).to_dict("records")
+    assert row["recall_high"] == pytest.approx(1 - 0.025 ** (1 / 10))
+    labels[2:], found = 0, labels > 0
+    found[1] = False
+    (row,) = by_diagnosis(["A"], labels, scores, found, patients, BOOTSTRAP).to_dict("records")
+    assert row["recall"] == 0.5 and np.isnan(row["recall_low"]) and np.isnan(row["recall_high"])
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from ecg_temporal.model_card.subgroups import DIAGNOSIS, SHOWN
 from ecg_temporal.models.settings import ArchitectureSettings
 from ecg_temporal.ptbxl.names import full_names
 from ecg_temporal.reporting.style import describe
-from ecg_temporal.reporting.tables import METRICS, SYNTHETIC, aligned
+from ecg_temporal.reporting.tables import METRICS, STEADY, SYNTHETIC, aligned
 from ecg_temporal.store import Description
 from ecg_temporal.training.settings import TrainSettings
 
@@ -94,7 +94,7 @@ def model_card(
         "in none of their groups.",
         _groups(groups),
         "## By diagnosis\n\nIntervals as above; of a recall or precision of 0 or 1 that no resample changes, those of "
-        "Clopper and Pearson. Another figure that none changes has no interval: it rests on too few records to say "
+        "Clopper and Pearson for as many patients. Another figure that none changes has no interval: it rests on too few records to say "
         "anything.",
         _classes(classes, full),
         "## Where it fails",
@@ -120,7 +120,7 @@ def _who(people: pd.DataFrame) -> str:
 
 
 def _groups(groups: pd.DataFrame) -> str:
-    rows = [["", "records", *(METRICS[metric] for metric in SHOWN)]]
+    rows = [["", "records", *((METRICS | STEADY)[metric] for metric in SHOWN)]]
     for name, of_group in groups.groupby("group", sort=False):
         cells = of_group.set_index("metric").to_dict("index")
         texts = [_with_interval(cells[metric]) for metric in SHOWN]

@@ -1,17 +1,14 @@
 """The figures of one model by sex, by age and by diagnosis."""
 
-from dataclasses import replace
-
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-from ecg_temporal.comparison.bootstrap import Draws, Sample, draw, interval, intervals, resample
+from ecg_temporal.comparison.bootstrap import draw, interval, intervals, resample
 from ecg_temporal.comparison.settings import BootstrapSettings
-from ecg_temporal.evaluation.summary import COMMON
 
-SHOWN = ("macro_auroc", "micro_f1", "hamming_loss", "subset_accuracy")
+SHOWN = ("macro_auroc_common", "micro_f1", "hamming_loss", "subset_accuracy")
 DIAGNOSIS = {
     "average_precision": "average precision",
     "roc_auc": "AUROC",
@@ -43,9 +40,9 @@ def by_subgroup(
 ) -> pd.DataFrame:
     """Return a row per group and metric of SHOWN: group, records, metric, value, low and high.
 
-    macro_auroc is over the classes with COMMON positive records or more in the group: a rarer one is absent
-    from many resamples, so that they would be of other classes than the figure, and the interval too low
-    (simulated with PTB-XL's ages: 89% instead of 95%). Where no replicate differs, a bootstrap says nothing:
+    The macro-AUROC is that of the classes which are common in the group: a rarer one is absent from many
+    resamples, so that they would be of other classes than the figure, and the interval too low (simulated
+    with PTB-XL's ages: 89% instead of 95%). Where no replicate differs, a bootstrap says nothing:
     low and high are NaN. Labels, scores and decisions are [records, classes], `patients` [records]. A group
     without a record is left out.
     """
@@ -54,27 +51,10 @@ def by_subgroup(
         if rows.any():
             draws = draw(patients[rows], bootstrap.replicates, bootstrap.seed)
             sample = resample(labels[rows], scores[None, rows], decisions[None, rows], draws)
-            table = intervals({name: _of_common(sample, labels[rows], scores[rows], draws)})
-            table = table.rename(columns={"architecture": "group"})
+            table = intervals({name: sample}).rename(columns={"architecture": "group"})
             table.loc[table["low"] == table["high"], ["low", "high"]] = np.nan
             parts.append(table[table["metric"].isin(SHOWN)].assign(records=int(rows.sum())))
     return pd.concat(parts, ignore_index=True)
-
-
-def _of_common(
-    sample: Sample, labels: NDArray[np.uint8], scores: NDArray[np.floating], draws: Draws
-) -> Sample:
-    """Return `sample` with the macro_auroc of the classes that are common in its `labels`."""
-    common = labels.sum(axis=0) >= COMMON
-    value, replicates = float("nan"), np.full(draws.shape[1], np.nan)
-    if common.any():
-        alone = resample(labels[:, common], scores[None, :, common], scores[None, :, common] > 0, draws)
-        value, replicates = alone.value["macro_auroc"], alone.replicates["macro_auroc"]
-    return replace(
-        sample,
-        value={**sample.value, "macro_auroc": value},
-        replicates={**sample.replicates, "macro_auroc": replicates},
-    )
 
 
 def by_diagnosis(
@@ -88,10 +68,10 @@ def by_diagnosis(
     """Return a row per class: positives, and the metrics of DIAGNOSIS with the ends of their 95% intervals.
 
     The ends are in METRIC_low and METRIC_high; what has no record to be measured on is NaN. Where no
-    replicate differs, a bootstrap says nothing: the ends are those of Clopper and Pearson (1934) if the
-    metric is a share of records, else NaN. `called_normal` is the share of a class's records, of those
-    not annotated NORM, that are predicted NORM and not the class. Labels, scores and decisions are [records,
-    classes], `patients` [records].
+    replicate differs, a bootstrap says nothing: the ends of a recall or precision of 0 or 1 are those of
+    Clopper and Pearson (1934) for as many patients, of all else NaN. `called_normal` is the share of a
+    class's records, of those not annotated NORM, that are predicted NORM and not the class. Labels, scores
+    and decisions are [records, classes], `patients` [records].
     """
     normal = classes.index("NORM") if "NORM" in classes else None
     draws = draw(patients, bootstrap.replicates, bootstrap.seed)
@@ -108,13 +88,14 @@ def by_diagnosis(
                 "recall": (hits / truth.sum(), hits_drawn / draws[truth].sum(axis=0)),
                 "precision": (hits / predicted.sum(), hits_drawn / draws[predicted].sum(axis=0)),
             }
-        shares = {"recall": int(truth.sum()), "precision": int(predicted.sum())}
+        shares = {"recall": truth, "precision": predicted}
         for metric, (value, replicates) in of_each.items():
             low, high = interval(replicates)
             if not (np.isnan(value) or low < high):
                 low = high = float("nan")
-                if metric in shares:
-                    low, high = binomtest(int(hits), shares[metric]).proportion_ci(method="exact")
+                if metric in shares and value in (0, 1):
+                    known = len(np.unique(patients[shares[metric]]))
+                    low, high = binomtest(int(value) * known, known).proportion_ci(method="exact")
             row |= {metric: value, f"{metric}_low": low, f"{metric}_high": high}
         ill = truth & ~labels[:, normal].astype(bool) if normal is not None else np.zeros_like(truth)
         instead = decisions[:, normal] & ~predicted if normal is not None else np.zeros_like(truth)
