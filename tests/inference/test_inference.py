@@ -326,6 +326,25 @@ def test_the_command_refuses_in_a_sentence_and_writes_nothing(trained, splits, c
         cli.main(["predict", "records", "--model", "cnn_gru", "--skip-bad"])
 
 
+def test_a_header_that_may_not_be_read_is_one_record_less(trained, splits, monkeypatch, capsys):
+    for name in ("good", "locked"):
+        write(trained / "records", name, splits["test"].signals[0])
+
+    def refusing(read):
+        def refused(path, *given, **options):
+            if path.name == "locked.hea":  # root may read everything
+                raise PermissionError(13, "Permission denied", str(path))
+            return read(path, *given, **options)
+
+        return refused
+
+    for read in (Path.read_text, Path.read_bytes):
+        monkeypatch.setattr(Path, read.__name__, refusing(read))
+    cli.main(["predict", "records", "--model", "cnn_gru", "--out", "x.csv", "--skip-bad"])
+    said = capsys.readouterr().err
+    assert "left out: records/locked" in said and "1 predicted, 1 left out" in said
+
+
 def test_a_reader_that_has_enough_is_no_error(trained, splits):
     write(trained / "records", "good", splits["test"].signals[0])
     command = [sys.executable, "-m", "ecg_temporal.cli", "predict", "records", "--model", "cnn_gru"]

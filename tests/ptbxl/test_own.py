@@ -273,10 +273,24 @@ def test_a_record_of_exactly_ten_seconds_is_taken(tmp_path, rng):
 def test_rows_with_more_cells_than_the_header_are_refused(own, tmp_path):
     folder, _ = own
     head, *rows = (folder / "labels.csv").read_text().splitlines()
+    names = head.count(",") + 1
     (folder / "labels.csv").write_text("\n".join([head, *(f"{row}," for row in rows)]) + "\n")
-    with pytest.raises(
-        ValueError, match=r"labels\.csv is not a table .*semicolons, not commas \(Length of header"
-    ):
+    more = (
+        rf"labels\.csv is not a table .*semicolons, not commas \(line 2 has {names + 1} cells, not {names}\)"
+    )
+    with pytest.raises(ValueError, match=more):
+        collected(folder, tmp_path / "raw")
+
+
+def test_a_row_that_was_cut_off_is_not_one_without_labels(own, tmp_path):
+    folder, _ = own
+    text = (folder / "labels.csv").read_text().rstrip("\n")
+    last, (lines, names) = (
+        text.rindex("\n") + 1,
+        (text.count("\n") + 1, text.partition("\n")[0].count(",") + 1),
+    )
+    (folder / "labels.csv").write_text(text[: text.index(",", last)] + "\n\n")
+    with pytest.raises(ValueError, match=rf"line {lines} has 1 cells, not {names}"):
         collected(folder, tmp_path / "raw")
 
 

@@ -98,9 +98,9 @@ def _records_at(path: Path) -> list[Path]:
 
 def _segments(header: Path) -> list[Path]:
     """Return the segments, without suffix, that a header lists if it has several (`name/segments …`)."""
-    first, *rest = [
-        line.split()
-        for line in header.read_text(encoding="utf-8", errors="replace").splitlines()
-        if line.strip() and not line.startswith("#")
-    ] or [[""]]
+    try:
+        lines = header.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:  # `read_ecg` refuses it
+        return []
+    first, *rest = [line.split() for line in lines if line.strip() and not line.startswith("#")] or [[""]]
     return [header.parent / line[0] for line in rest] if "/" in first[0] else []

@@ -1,9 +1,9 @@
 """One's own WFDB records and a table of labels to the raw dataset, as if they were PTB-XL's."""
 
+import csv
 import hashlib
 import posixpath
 import re
-import warnings
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -120,21 +120,29 @@ def deal(labels: list[list[str]], patients: list[str]) -> NDArray[np.int64]:
     return np.array([fold[patient] for patient in patients])
 
 
+def _refuse_ragged(path: Path) -> None:
+    """Refuse a row with more or fewer cells than names: pandas would take a missing label for none."""
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = csv.reader(file)
+        names = next(rows, [])
+        for row in rows:
+            if row and len(row) != len(names):
+                raise ValueError(f"line {rows.line_num} has {len(row)} cells, not {len(names)}")
+
+
 def _read_labels(path: Path) -> pd.DataFrame:
     """Return labels.csv, whose columns and records are what they must be."""
     if not path.is_file():
         raise ValueError(f"{path}: no such file; OWN_DIR must be a folder with records and {TABLE}")
     try:
+        _refuse_ragged(path)
         text = dict.fromkeys(("record", "labels", "patient"), str)
-        with warnings.catch_warnings(
-            category=pd.errors.ParserWarning, action="error"
-        ):  # more cells than names
-            found = pd.read_csv(path, dtype=text, keep_default_na=False, index_col=False)
+        found = pd.read_csv(path, dtype=text, keep_default_na=False, index_col=False)
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is not in UTF-8; save it as 'CSV UTF-8' ({error})") from None
     except pd.errors.EmptyDataError:
         raise ValueError(f"{path} is empty") from None
-    except (ValueError, OSError, pd.errors.ParserWarning) as error:
+    except (ValueError, OSError, csv.Error) as error:
         raise ValueError(
             f"{path} is not a table with a cell under each name of its first line; several labels of a "
             f"record are separated by semicolons, not commas ({error})"
