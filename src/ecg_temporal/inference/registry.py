@@ -98,7 +98,6 @@ def register(
             registered_model_name=NAME,
         )
     number = str(logged.registered_model_version)
-    client.set_registered_model_alias(NAME, alias, number)
     described = (
         f"Probabilities of {len(spec.classes)} diagnostic subclasses of a 12-lead ECG, by the ensemble of "
         f"{architecture} (seeds {', '.join(map(str, seeds))}), rule {rule}, trained with dataset: {dataset}. "
@@ -112,6 +111,7 @@ def register(
     client.update_model_version(NAME, number, described)
     for key, value in tags.items():
         client.set_model_version_tag(NAME, number, key, value)
+    client.set_registered_model_alias(NAME, alias, number)  # last: what is served is complete
     return f"models:/{NAME}@{alias}"
 
 
