@@ -20,6 +20,8 @@ COMPARED = {
     "lstm2": architecture("lstm", 2),
     "small": architecture("gru", hidden=64),
     "mixed": architecture("bilstm+gru"),
+    "mixed2": architecture("bilstm+gru", 2),
+    "other": architecture("lstm+gru"),
 }
 
 
@@ -31,6 +33,11 @@ def test_pairs_differ_in_one_thing_alone():
         "both directions instead of one": [("bigru", "gru")],
     }
     assert pairs({"cnn": COMPARED["cnn"]}) == {}
+    spelt_out = {"two": architecture("gru+gru"), "one": architecture("gru"), "lstm": architecture("lstm", 2)}
+    assert pairs(spelt_out) == {
+        "2 layers instead of 1": [("two", "one")],
+        "GRU instead of LSTM": [("two", "lstm")],
+    }
 
 
 def test_a_contrast_is_the_mean_over_its_pairs(rng):

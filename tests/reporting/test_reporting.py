@@ -141,6 +141,12 @@ def test_results_are_those_of_params_not_of_whatever_lies_there(case):
         told = rf"history/{name}\.csv: seed 0 was trained for 2 epochs, not 3.* `dvc repro -f -s {stage} "
         with pytest.raises(ValueError, match=told):
             read_results(folder / "metrics", [name], epochs=3)
+    history = folder / "metrics/history/cnn.csv"
+    whole = history.read_text()
+    history.write_text(whole.replace("seed", "sead", 1))
+    with pytest.raises(ValueError, match="no results of 'cnn' .*seed"):
+        read_results(folder / "metrics", ["cnn"], epochs=2)
+    history.write_text(whole)
     with pytest.raises(ValueError, match=r"no probes of 'cnn' \(they are of the seeds \[0, 1\], not \[0\]"):
         read_probes(folder / "probes", ["cnn"], [0])
     with pytest.raises(ValueError, match="no probes of 'new'"):
@@ -410,6 +416,13 @@ def test_the_candidate_is_said_to_be_what_it_equals():
     assert RECIPE.candidate == "model is the candidate of params.yaml"
     same = {**ARCHITECTURES, "model": ARCHITECTURES["cnn_bilstm"]}
     assert replace(RECIPE, architectures=same).candidate.endswith("here with the architecture of cnn_bilstm")
+    slower = same["model"].model_copy(update={"learning_rate": 0.05})
+    at_a_rate = "with the architecture of cnn_bilstm at a learning rate of 0.05"
+    assert replace(RECIPE, architectures=same | {"model": slower}).candidate.endswith(at_a_rate)
+    other = slower.model_copy(update={"hidden": 7})
+    plain = ARCHITECTURES["cnn"].model_copy(update={"hidden": 7, "layers": 3})
+    for model, said in ((other, "of params.yaml"), (plain, "architecture of cnn")):
+        assert replace(RECIPE, architectures=same | {"model": model}).candidate.endswith(said)
 
 
 def test_a_rare_class_neither_gains_nor_loses():

@@ -239,7 +239,8 @@ def order_effect(labels: Labels, sample: Sample, permuted: Scores, draws: Draws)
 def interval(replicates: Array) -> tuple[float, float]:
     """Return the 95% percentile interval of a figure or a difference from its replicates.
 
-    Those that are NaN are left out; NaN where `_known` has none.
+    Those that are NaN are left out. NaN if none is left, or if all are one and the same value but 0, as
+    those of a single patient are: such a bootstrap says nothing.
     """
     known = _known(replicates)
     if not len(known):
@@ -304,7 +305,7 @@ def holm(p: pd.Series) -> pd.Series:
 
 
 def _known(replicates: Array) -> Array:
-    """Return those that are not NaN; none where all are the same but 0, as those of one patient are."""
+    """Return those that are not NaN; empty where they say nothing, as in `interval`."""
     known = replicates[~np.isnan(replicates)]
     return known[:0] if len(known) and known.min() == known.max() != 0 else known
 

@@ -12,19 +12,22 @@ from ecg_temporal.models.settings import ArchitectureSettings
 def pairs(architectures: dict[str, ArchitectureSettings]) -> dict[str, list[tuple[str, str]]]:
     """Return what differs, in words, → the pairs (one, other) that differ in nothing else but their rate.
 
-    Of the numbers of layers, each is set against the one before.
+    Of the numbers of layers, each is set against the one before. Stacks of several kinds of cell are left
+    out.
     """
     found: dict[str, list[tuple[str, str]]] = {}
-    recurrent = [name for name, each in architectures.items() if each.rnn != "none"]
-    for one, other in permutations(recurrent, 2):
+    uniform = [name for name, each in architectures.items() if len(set(each.cells)) == 1]
+    for one, other in permutations(uniform, 2):
         a, b = architectures[one], architectures[other]
         if (a.hidden, a.widen) != (b.hidden, b.widen):
             continue
-        if a.rnn == b.rnn and a.layers == b.layers + 1:
-            found.setdefault(f"{a.layers} layers instead of {b.layers}", []).append((one, other))
-        elif a.layers == b.layers and a.rnn == f"bi{b.rnn}":
+        (cell, *_), (before, *_) = a.cells, b.cells
+        more = len(a.cells) - len(b.cells)
+        if cell == before and more == 1:
+            found.setdefault(f"{len(a.cells)} layers instead of {len(b.cells)}", []).append((one, other))
+        elif more == 0 and cell == f"bi{before}":
             found.setdefault("both directions instead of one", []).append((one, other))
-        elif a.layers == b.layers and a.rnn != b.rnn and a.rnn == b.rnn.replace("lstm", "gru"):
+        elif more == 0 and cell != before and cell == before.replace("lstm", "gru"):
             found.setdefault("GRU instead of LSTM", []).append((one, other))
     return dict(sorted(found.items()))
 

@@ -234,7 +234,6 @@ def _context(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return `Findings.context` and `Findings.longer`."""
     seconds = recipe.probes.seconds
-    shortest, longest = seconds.index(min(seconds)), seconds.index(max(seconds))
     rows: list[tuple[str, str, float, float]] = []
     gains: dict[tuple[str, str], tuple[float, NDArray[np.float64]]] = {}
     for name, sample in samples.items():
@@ -242,7 +241,7 @@ def _context(
         for metric in (VERDICT_METRIC, COMMON_METRIC):
             rows += [(name, metric, s, each[metric][0]) for s, each in zip(seconds, found, strict=True)]
             rows.append((name, metric, 10.0, sample.value[metric]))
-            (low, of_low), (high, of_high) = found[shortest][metric], found[longest][metric]
+            (low, of_low), (high, of_high) = found[0][metric], found[-1][metric]
             gains[name, metric] = high - low, of_high - of_low
     for metric in (VERDICT_METRIC, COMMON_METRIC):
         for group, recurs in ((WITHOUT, False), (WITH, True)):

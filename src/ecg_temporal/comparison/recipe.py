@@ -30,10 +30,18 @@ class Recipe:
     @property
     def candidate(self) -> str:
         """In words what the candidate is, and whose architecture it has."""
-        same = [name for name, each in self.compared.items() if each == self.architectures[CANDIDATE]]
-        return f"{CANDIDATE} is the candidate of params.yaml" + (
-            f", here with the architecture of {same[0]}" if same else ""
-        )
+        mine, said = self.architectures[CANDIDATE], f"{CANDIDATE} is the candidate of params.yaml"
+        same = {
+            name: each.learning_rate == mine.learning_rate
+            for name, each in self.compared.items()
+            if (each.cells, each.widen) == (mine.cells, mine.widen)
+            and (each.hidden == mine.hidden or not mine.cells)
+        }
+        if not same:
+            return said
+        name = max(same, key=lambda each: same[each])  # rather one with its rate
+        rate = "" if same[name] else f" at a learning rate of {mine.learning_rate:g}"
+        return f"{said}, here with the architecture of {name}{rate}"
 
     @property
     def learning_rates(self) -> str:

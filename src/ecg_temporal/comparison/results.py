@@ -56,9 +56,9 @@ def read_results(metrics: Path, names: list[str], epochs: int) -> Results:
             for kind, parts in tables.items():
                 table = read_csv(metrics / kind / f"{name}.csv")
                 parts.append(table.assign(architecture=name))
-        except (OSError, ValueError) as error:
+            trained = tables["history"][-1].groupby("seed")["epoch"].agg(["size", "max"])
+        except (OSError, ValueError, KeyError) as error:
             raise ValueError(f"no results of {name!r} ({error}); run `dvc repro`") from None
-        trained = tables["history"][-1].groupby("seed")["epoch"].agg(["size", "max"])
         for seed, row in trained[(trained != epochs).any(axis=1)].iterrows():
             stage = f"train_model@{seed}" if name == "model" else f"train@{name}-{seed}"
             raise ValueError(
