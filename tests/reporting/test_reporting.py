@@ -712,7 +712,7 @@ def test_every_figure_draws_and_synthetic_data_says_so(case, splits, tmp_path):
             assert len({line.count("|") for line in block.splitlines()}) == 1
     assert rows_of(page, "training step, ms")["cnn"][-2] == "600"
     change = findings.order_classes.loc[["AMI", "NORM"], ["cnn_bilstm", "cnn_mixed"]]  # PMI is rare
-    told = re.findall(r"(\w+) \(([-+.\d]+) on average; falls in (\d) of 2\)", page)
+    told = re.findall(r"`(\w+)` \(([-+.\d]+) on average; falls in (\d) of 2\)", page)
     assert [name for name, *_ in told] == list(change.mean(axis=1).sort_values().index)
     for name, mean, falls in told:
         assert mean == f"{change.loc[name].mean():+.4f}" and int(falls) == (change.loc[name] < 0).sum()

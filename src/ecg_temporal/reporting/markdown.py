@@ -243,7 +243,7 @@ def _order_by_class(findings: Findings, recipe: Recipe, results: Results) -> str
     change = findings.order_classes.loc[common, recurrent]
     falls = (change < 0).sum(axis=1).to_dict()
     told = [
-        f"{name} ({mean:+.4f} on average; falls in {falls[name]} of {len(recurrent)})"
+        f"`{name}` ({mean:+.4f} on average; falls in {falls[name]} of {len(recurrent)})"
         for name, mean in change.mean(axis=1).nsmallest(3).items()
         if mean < 0
     ]
