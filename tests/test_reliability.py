@@ -135,6 +135,8 @@ def test_ctrl_c_in_a_training_is_a_sentence_and_what_was_done_is_kept(tmp_path):
         env={**project.environment, "PYTHONPATH": "src", "OMP_NUM_THREADS": "1"},
         stderr=subprocess.PIPE,
         text=True,
+        # A shell starts what it puts into the background with Ctrl-C ignored, these tests included.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 (no threads here)
     )
     while not list(tmp_path.glob(".dvc/tmp/checkpoints/*.pt")) and training.poll() is None:
         time.sleep(0.1)
