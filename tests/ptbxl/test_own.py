@@ -285,12 +285,10 @@ def test_rows_with_more_cells_than_the_header_are_refused(own, tmp_path):
 def test_a_row_that_was_cut_off_is_not_one_without_labels(own, tmp_path):
     folder, _ = own
     text = (folder / "labels.csv").read_text().rstrip("\n")
-    last, (lines, names) = (
-        text.rindex("\n") + 1,
-        (text.count("\n") + 1, text.partition("\n")[0].count(",") + 1),
-    )
-    (folder / "labels.csv").write_text(text[: text.index(",", last)] + "\n\n")
-    with pytest.raises(ValueError, match=rf"line {lines} has 1 cells, not {names}"):
+    head, *_, last = text.split("\n")
+    (folder / "labels.csv").write_text(text.removesuffix(last) + last.partition(",")[0] + "\n\n")
+    told = rf"line {text.count(chr(10)) + 1} has 1 cells, not {head.count(',') + 1}"
+    with pytest.raises(ValueError, match=told):
         collected(folder, tmp_path / "raw")
 
 

@@ -138,7 +138,11 @@ def _written(folder: Path, architecture: str, files: DVCFileSystem) -> str:
     models = _models(files, architecture)
     predicted_with = {dep["path"]: dep["md5"] for dep in lock[predict]["deps"]}[f"models/{architecture}"]
     if models is not None and predicted_with != models:
-        raise ValueError(f"{architecture} was trained anew after its predictions were made; {remedy}")
+        # Trained anew since, or the model of a seed that is no longer asked for still lay beside the others.
+        raise ValueError(
+            f"{architecture} was predicted with other models than dvc.lock has now; "
+            f"`dvc checkout`, then {remedy}"
+        )
     written = {out["path"]: out["md5"] for out in lock[predict]["outs"]}
     return str(written[f"predictions/{architecture}.npz"])
 
