@@ -15,7 +15,7 @@ from ecg_temporal import files
 from ecg_temporal.evaluation.decisions import EnsembleRules, write_rules
 from ecg_temporal.evaluation.predictions import SPLITS, read_predictions
 from ecg_temporal.evaluation.settings import RULES, DecisionSettings
-from ecg_temporal.evaluation.summary import by_class, by_rule, by_seed, fit_ensemble_rule, headline
+from ecg_temporal.evaluation.summary import by_class, by_rule, by_seed, fit_ensemble_rules, headline
 from ecg_temporal.ptbxl.raw import TABLE, read_table
 from ecg_temporal.settings import read_params, section
 from ecg_temporal.store import read_split
@@ -48,7 +48,7 @@ def main() -> None:
         "per_class": by_class(classes, labels, predictions),
     }
     metrics = headline(of_seeds, labels, predictions, rule)
-    rules = {other: fit_ensemble_rule(labels, predictions, other) for other in RULES}
+    rules = fit_ensemble_rules(labels, predictions, RULES)
     write_rules(DECISIONS / f"{name}.json", EnsembleRules(seeds, classes, rules))
     with files.replacing_file(METRICS / f"{name}.json") as temporary:
         temporary.write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")

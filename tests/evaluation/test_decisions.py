@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import expit
 from sklearn import metrics as sk
 from sklearn.calibration import _SigmoidCalibration, calibration_curve
 
@@ -14,7 +15,6 @@ from ecg_temporal.evaluation.calibration import (
     expected_calibration_error,
     fit_platt,
     reliability_curve,
-    sigmoid,
 )
 from ecg_temporal.evaluation.decisions import (
     EnsembleRules,
@@ -30,7 +30,7 @@ def case(seed, records=400, classes=5, slope=2.0, shift=-1.0):
     """Logits that are overconfident and shifted: the truth has the logit (logits - shift) / slope."""
     rng = np.random.default_rng(seed)
     true = rng.normal(-1.5, 2, (records, classes))
-    labels = (rng.random((records, classes)) < sigmoid(true)).astype(np.uint8)
+    labels = (rng.random((records, classes)) < expit(true)).astype(np.uint8)
     return labels, (slope * true + shift).astype(np.float32)
 
 
@@ -92,7 +92,7 @@ def test_the_reliability_curve_equals_that_of_scikit_learn(seed, records, decima
 def test_calibration_lowers_the_error_on_other_records():
     labels, logits = case(1, 4000)
     rule = fit_rule("platt", labels[:2000], logits[:2000], labels[:2000])
-    before = expected_calibration_error(labels[2000:], sigmoid(logits[2000:]))
+    before = expected_calibration_error(labels[2000:], expit(logits[2000:]))
     assert expected_calibration_error(labels[2000:], rule.probabilities(logits[2000:])) < before / 3
 
 
@@ -162,7 +162,7 @@ def test_the_weight_is_none_where_the_logits_know_each_other():
 def test_where_classes_are_independent_the_likeliest_set_is_that_of_the_likely_classes(rng):
     known = np.array(list(itertools.product([0, 1], repeat=4)), np.uint8)
     logits = rng.normal(size=(200, 4))
-    labels = (rng.random((200, 4)) < sigmoid(logits)).astype(np.uint8)
+    labels = (rng.random((200, 4)) < expit(logits)).astype(np.uint8)
     np.testing.assert_allclose(label_sets(known).lift, 0, atol=1e-12)
     np.testing.assert_array_equal(fit_rule("powerset", labels, logits, known).decide(logits), logits >= 0)
 
@@ -203,7 +203,7 @@ def test_a_rule_survives_the_disk(name, tmp_path):
 def test_probabilities_are_calibrated_but_under_half(name):
     labels, logits = case(7)
     half = name.startswith("half")
-    expected = sigmoid(logits) if half else fit_platt(labels, logits).probabilities(logits)
+    expected = expit(logits.astype(float)) if half else fit_platt(labels, logits).probabilities(logits)
     np.testing.assert_allclose(fit_rule(name, labels, logits, labels).probabilities(logits), expected)
 
 

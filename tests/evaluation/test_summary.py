@@ -3,10 +3,11 @@ import dataclasses
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import expit
 from sklearn import metrics as sk
 
 from conftest import KEEP_ALL
-from ecg_temporal.evaluation.calibration import expected_calibration_error, sigmoid
+from ecg_temporal.evaluation.calibration import expected_calibration_error
 from ecg_temporal.evaluation.cross_validation import cross_validate
 from ecg_temporal.evaluation.decisions import fit_rule
 from ecg_temporal.evaluation.predictions import SPLITS, Predictions, read_predictions, rows, write_predictions
@@ -15,8 +16,8 @@ from ecg_temporal.evaluation.summary import (
     by_class,
     by_rule,
     by_seed,
-    fit_ensemble_rule,
-    fit_rules,
+    fit_ensemble_rules,
+    fit_seed_rules,
     headline,
     headline_metrics,
 )
@@ -44,14 +45,14 @@ def test_the_headline_is_the_mean_over_seeds_and_the_ensemble_beside_it(case):
     found = headline(seeds, labels, predictions, RULE)
     assert len(found) == 20 and found["parameters"] == 1000  # small enough for `dvc metrics diff`
     truth, test = labels["test"], predictions.logits["test"]
-    decisions = [r.decide(x) for r, x in zip(fit_rules(labels, predictions, RULE), test, strict=True)]
+    decisions = [r.decide(x) for r, x in zip(fit_seed_rules(labels, predictions, RULE), test, strict=True)]
     expected = {
         "macro_auprc": np.mean([sk.average_precision_score(truth, x, average="macro") for x in test]),
         "macro_auroc": np.mean([sk.roc_auc_score(truth, x, average="macro") for x in test]),
         "micro_f1": np.mean([sk.f1_score(truth, d, average="micro") for d in decisions]),
         "hamming_loss": np.mean([sk.hamming_loss(truth, d) for d in decisions]),
         "subset_accuracy": np.mean([sk.accuracy_score(truth, d) for d in decisions]),
-        "micro_f1_at_half": np.mean([sk.f1_score(truth, sigmoid(x) >= 0.5, average="micro") for x in test]),
+        "micro_f1_at_half": np.mean([sk.f1_score(truth, expit(x) >= 0.5, average="micro") for x in test]),
         "ensemble_macro_auprc": sk.average_precision_score(truth, test.mean(axis=0), average="macro"),
         "validation_macro_auprc": np.mean(
             [
@@ -86,7 +87,7 @@ def test_each_seed_has_its_loss_on_every_split(case):
     labels, predictions = case
     table = by_seed(labels, predictions, "half").set_index(["seed", "split"])
     for split in SPLITS:
-        p, truth = sigmoid(predictions.logits[split][1]), labels[split][rows(split, 120)]
+        p, truth = expit(predictions.logits[split][1]), labels[split][rows(split, 120)]
         expected = np.mean([sk.log_loss(truth[:, k], p[:, k]) for k in range(5)])
         assert table.loc[(5, split), "loss"] == pytest.approx(expected, abs=1e-6)
 
@@ -123,7 +124,11 @@ def test_what_is_learned_does_not_see_the_test_fold(case, synthetic_raw, rng):
     labels, predictions = case
     shuffled = {**labels, "test": rng.permutation(labels["test"])}
     for rule in RULES:
-        pairs = zip(fit_rules(labels, predictions, rule), fit_rules(shuffled, predictions, rule), strict=True)
+        pairs = zip(
+            fit_seed_rules(labels, predictions, rule),
+            fit_seed_rules(shuffled, predictions, rule),
+            strict=True,
+        )
         for one, other in pairs:
             assert one.fields() == other.fields()
     # Nor do the ensemble's rules and the table from which the headline rule is chosen, other logits beside.
@@ -131,8 +136,8 @@ def test_what_is_learned_does_not_see_the_test_fold(case, synthetic_raw, rng):
         predictions, logits={**predictions.logits, "test": predictions.logits["test"] + 1}
     )
     for rule in RULES:
-        ours = fit_ensemble_rule(labels, predictions, rule).fields()
-        assert ours == fit_ensemble_rule(shuffled, others, rule).fields()
+        ours = fit_ensemble_rules(labels, predictions, [rule])[rule].fields()
+        assert ours == fit_ensemble_rules(shuffled, others, [rule])[rule].fields()
     tables = [by_rule(labels, predictions, PATIENTS), by_rule(shuffled, others, PATIENTS)]
     one, other = (table[table["fold"] == "validation"].dropna(axis=1) for table in tables)
     pd.testing.assert_frame_equal(one, other)
@@ -195,6 +200,6 @@ def test_rules_are_learned_from_a_seeds_own_validation_logits_and_the_training_s
     labels, predictions = case
     truth, known, logits = labels["validation"], labels["train"], predictions.logits["validation"]
     of_each = [fit_rule(name, truth, of_seed, known).fields() for of_seed in logits]
-    assert [rule.fields() for rule in fit_rules(labels, predictions, name)] == of_each
+    assert [rule.fields() for rule in fit_seed_rules(labels, predictions, name)] == of_each
     of_all = fit_rule(name, truth, logits.mean(axis=0), known)
-    assert fit_ensemble_rule(labels, predictions, name).fields() == of_all.fields()
+    assert fit_ensemble_rules(labels, predictions, [name])[name].fields() == of_all.fields()

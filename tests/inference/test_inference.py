@@ -14,11 +14,11 @@ import scipy.io
 import torch
 import wfdb
 from scipy.signal import resample_poly
+from scipy.special import expit
 
 from conftest import FP32
 from ecg_temporal import cli
 from ecg_temporal.comparison.verdict import Verdict, write_verdict
-from ecg_temporal.evaluation.calibration import sigmoid
 from ecg_temporal.evaluation.decisions import ThresholdRule, read_rules, write_rules
 from ecg_temporal.inference import paper
 from ecg_temporal.inference.paper import draw_ecg
@@ -136,7 +136,7 @@ def test_the_probabilities_are_the_calibrated_mean_over_pieces_and_seeds(trained
     with torch.inference_mode():
         for model in predictor.models:
             logits += [model(piece) for piece in pieces(torch.from_numpy(signals.copy()), 500)]
-    expected = sigmoid(3.0 * np.mean([x.numpy() for x in logits], axis=0) + 0.2)
+    expected = expit(3.0 * np.mean([x.numpy() for x in logits], axis=0) + 0.2)
     np.testing.assert_allclose(found, expected, atol=1e-5)
     np.testing.assert_array_equal(decisions, found >= 0.5)
 

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.transforms import Bbox
+from scipy.special import expit
 from sklearn import metrics as sk
 
 from closure import ROOT
@@ -25,7 +26,7 @@ from ecg_temporal.comparison.results import read_csv, read_probes, read_results
 from ecg_temporal.comparison.settings import BootstrapSettings
 from ecg_temporal.comparison.trivial import trivial_lines
 from ecg_temporal.comparison.verdict import Verdict
-from ecg_temporal.evaluation.calibration import fit_platt, reliability_curve, sigmoid
+from ecg_temporal.evaluation.calibration import fit_platt, reliability_curve
 from ecg_temporal.evaluation.predictions import (
     SPLITS,
     Predictions,
@@ -225,7 +226,7 @@ def losses_of(labels, predictions):
     )
     logits = predictions.logits["test"].astype(float)
     made = {
-        "log_loss": sigmoid(logits),
+        "log_loss": expit(logits),
         "log_loss_calibrated": np.stack([s.probabilities(x) for s, x in zip(scale, logits, strict=True)]),
     }
     return {
@@ -330,7 +331,7 @@ def test_the_best_with_recurrence_is_set_against_what_is_enough_without(case, rn
     truth, (one, other) = np.concatenate([labels["test"]] * 2), noise["validation"]
     calibrated = [fit_platt(labels["validation"], x).probabilities for x in (one, other)]
     for name, p in (
-        ("as trained", sigmoid(noise["test"])),
+        ("as trained", expit(noise["test"])),
         ("calibrated", [scale(x) for scale, x in zip(calibrated, noise["test"], strict=True)]),
     ):
         for shown, value in zip(

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from ecg_temporal.comparison.bootstrap import (
     Sample,
@@ -32,14 +33,14 @@ from ecg_temporal.comparison.verdict import (
     best,
     verdict,
 )
-from ecg_temporal.evaluation.calibration import reliability_curve, sigmoid
+from ecg_temporal.evaluation.calibration import reliability_curve
 from ecg_temporal.evaluation.decisions import DecisionRule
 from ecg_temporal.evaluation.metrics import average_precision
 from ecg_temporal.evaluation.predictions import SPLITS, Predictions
 from ecg_temporal.evaluation.summary import (
     HEADLINE,
     LabelsBySplit,
-    fit_rules,
+    fit_seed_rules,
     headline_metrics,
 )
 
@@ -186,7 +187,9 @@ def find(
         longer=longer,
         gaps=_gaps(results),
         cost=pd.DataFrame.from_dict(probes.cost, orient="index").join(results.headline["parameters"]),
-        reliability=_reliability(truth, predictions[enough], fit_rules(labels, predictions[enough], "platt")),
+        reliability=_reliability(
+            truth, predictions[enough], fit_seed_rules(labels, predictions[enough], "platt")
+        ),
     )
 
 
@@ -279,6 +282,6 @@ def _reliability(
     calibrated = [rule.probabilities(logits) for rule, logits in zip(rules, seeds, strict=True)]
     labels = np.concatenate([truth] * len(seeds))
     return {
-        "as trained": reliability_curve(labels, np.concatenate(sigmoid(seeds))),
+        "as trained": reliability_curve(labels, np.concatenate(expit(seeds.astype(np.float64)))),
         "calibrated": reliability_curve(labels, np.concatenate(calibrated)),
     }

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from ecg_temporal.evaluation.cross_validation import cross_fit
 from ecg_temporal.evaluation.decisions import DecisionRule
 from ecg_temporal.evaluation.predictions import Predictions
-from ecg_temporal.evaluation.summary import LabelsBySplit, fit_rules, log_loss
+from ecg_temporal.evaluation.summary import LabelsBySplit, fit_seed_rules, log_loss
 
 
 def decide(
@@ -59,8 +59,8 @@ def _fitted(
     """Yield a seed's position, records of the split, and the seed's rule for them."""
     if split == "validation":
         for seed, logits in enumerate(predictions.logits["validation"]):
-            for part, fitted in cross_fit(rule, labels["validation"], logits, labels["train"], patients):
-                yield seed, part, fitted
+            for part, rules in cross_fit([rule], labels["validation"], logits, labels["train"], patients):
+                yield seed, part, rules[rule]
     else:
-        for seed, fitted in enumerate(fit_rules(labels, predictions, rule)):
+        for seed, fitted in enumerate(fit_seed_rules(labels, predictions, rule)):
             yield seed, np.arange(len(labels[split])), fitted

@@ -8,9 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
+from sklearn.linear_model import LogisticRegression
 
 Array = NDArray[np.float64]
-NEWTON_STEPS = 100
 
 
 class Platt(NamedTuple):
@@ -30,7 +31,7 @@ class Platt(NamedTuple):
 
     def probabilities(self, logits: NDArray[np.floating]) -> Array:
         """Return the calibrated probabilities of `logits` [records, classes]."""
-        return sigmoid(self.logits(logits))
+        return np.asarray(expit(self.logits(logits)))
 
 
 def identity(classes: int) -> Platt:
@@ -53,41 +54,8 @@ def fit_platt(labels: NDArray[np.integer], logits: NDArray[np.floating]) -> Plat
         below its negatives: its order would be turned round.
 
     """
-    truth = labels.astype(np.float64)
-    positives, negatives = truth.sum(axis=0), (1 - truth).sum(axis=0)
-    targets = np.where(truth == 1, (positives + 1) / (positives + 2), 1 / (negatives + 2))
-    # Standardised logits condition Newton's method; the result is turned back at the end.
-    centre, spread = logits.mean(axis=0, dtype=np.float64), logits.std(axis=0, dtype=np.float64)
-    spread = np.where(spread > 0, spread, 1.0)
-    z = (logits - centre) / spread
-    slope, intercept = np.zeros(z.shape[1]), np.log((positives + 1) / (negatives + 1))
-    loss = _loss(targets, slope * z + intercept)
-    for _ in range(NEWTON_STEPS):
-        p = sigmoid(slope * z + intercept)
-        error, weight = p - targets, p * (1 - p) + 1e-12
-        g0, g1 = error.sum(axis=0), (error * z).sum(axis=0)
-        h00, h01, h11 = weight.sum(axis=0), (weight * z).sum(axis=0), (weight * z * z).sum(axis=0)
-        determinant = np.maximum(h00 * h11 - h01**2, 1e-12)
-        step0, step1 = (h11 * g0 - h01 * g1) / determinant, (h00 * g1 - h01 * g0) / determinant
-        # A full Newton step may overshoot: halve it in those classes where the loss would rise.
-        size = np.ones(len(slope))
-        for _ in range(30):
-            tried = _loss(targets, (slope - size * step1) * z + intercept - size * step0)
-            rises = tried > loss + 1e-12
-            if not rises.any():
-                break
-            size[rises] /= 2
-        slope, intercept, loss = slope - size * step1, intercept - size * step0, np.minimum(tried, loss)
-        if max(np.abs(size * step0).max(), np.abs(size * step1).max()) < 1e-10:
-            break
-    fitted = (positives > 0) & (negatives > 0) & (slope > 0)
-    slope, intercept = slope / spread, intercept - slope * centre / spread
-    return Platt(np.where(fitted, slope, 1.0), np.where(fitted, intercept, 0.0))
-
-
-def sigmoid(logits: NDArray[np.floating]) -> Array:
-    """Return 1 / (1 + exp(-logits)), without overflow."""
-    return np.asarray(np.exp(-np.logaddexp(0, -logits.astype(np.float64))))
+    found = [_fit_class(y, x) for y, x in zip(labels.T == 1, logits.T.astype(np.float64), strict=True)]
+    return Platt(*np.array(found).T)
 
 
 def expected_calibration_error(
@@ -125,6 +93,24 @@ def reliability_curve(
     return mean, share, count[filled]
 
 
+def _fit_class(positive: NDArray[np.bool_], logits: Array) -> tuple[float, float]:
+    """Return slope and intercept."""
+    positives, spread = np.count_nonzero(positive), logits.std()
+    negatives = len(positive) - positives
+    if not (positives and negatives and spread):
+        return 1.0, 0.0
+    # Each record counts in part as a positive and in part as a negative one.
+    share = np.where(positive, (positives + 1) / (positives + 2), 1 / (negatives + 2))
+    # Newton's method needs logits of about 1; the result is turned back.
+    z = (logits - logits.mean()) / spread
+    regression = LogisticRegression(C=np.inf, solver="newton-cholesky", tol=1e-12)
+    regression.fit(
+        np.tile(z, 2)[:, np.newaxis], np.repeat([1, 0], len(z)), np.concatenate([share, 1 - share])
+    )
+    slope = float(regression.coef_.item() / spread)
+    return (slope, float(regression.intercept_.item() - slope * logits.mean())) if slope > 0 else (1.0, 0.0)
+
+
 def _error_of_class(labels: NDArray[np.integer], probabilities: NDArray[np.floating], bins: int) -> float:
     mean, share, count = reliability_curve(labels, probabilities, bins)
     return float((np.abs(mean - share) * count).sum() / count.sum())
@@ -133,7 +119,3 @@ def _error_of_class(labels: NDArray[np.integer], probabilities: NDArray[np.float
 def _bin(p: Array, bins: int) -> NDArray[np.int64]:
     # As scikit-learn: an edge belongs to the interval below it.
     return np.searchsorted(np.linspace(0, 1, bins + 1)[1:-1], p).astype(np.int64)
-
-
-def _loss(targets: Array, logits: Array) -> Array:
-    return np.asarray((np.logaddexp(0, logits) - targets * logits).sum(axis=0))

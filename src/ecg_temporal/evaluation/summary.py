@@ -1,12 +1,14 @@
 """The figures of one architecture: the headline over its seeds, and each seed, rule and class by itself."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from ecg_temporal.evaluation.calibration import brier_score, expected_calibration_error
 from ecg_temporal.evaluation.cross_validation import cross_validate
-from ecg_temporal.evaluation.decisions import DecisionRule, fit_rule
+from ecg_temporal.evaluation.decisions import DecisionRule, fit_rule, fit_rules
 from ecg_temporal.evaluation.metrics import average_precision, nanmean, roc_auc, thresholded_metrics
 from ecg_temporal.evaluation.predictions import SPLITS, Predictions, rows
 from ecg_temporal.evaluation.settings import RULES
@@ -54,21 +56,23 @@ def log_loss(labels: NDArray[np.uint8], logits: NDArray[np.floating]) -> NDArray
     return np.asarray((np.logaddexp(0, exact) - labels * exact).mean(axis=1))
 
 
-def fit_rules(labels: LabelsBySplit, predictions: Predictions, rule: str) -> list[DecisionRule]:
+def fit_seed_rules(labels: LabelsBySplit, predictions: Predictions, rule: str) -> list[DecisionRule]:
     """Return the rule of each seed, learned on the validation fold."""
     return [
         fit_rule(rule, labels["validation"], x, labels["train"]) for x in predictions.logits["validation"]
     ]
 
 
-def fit_ensemble_rule(labels: LabelsBySplit, predictions: Predictions, rule: str) -> DecisionRule:
-    """Return the rule of the seeds' ensemble, learned on its own logits of the validation fold."""
-    return fit_rule(rule, labels["validation"], predictions.ensemble("validation"), labels["train"])
+def fit_ensemble_rules(
+    labels: LabelsBySplit, predictions: Predictions, names: Sequence[str]
+) -> dict[str, DecisionRule]:
+    """Return the rules `names` of the seeds' ensemble, learned on its own logits of the validation fold."""
+    return fit_rules(names, labels["validation"], predictions.ensemble("validation"), labels["train"])
 
 
 def by_seed(labels: LabelsBySplit, predictions: Predictions, rule: str) -> pd.DataFrame:
     """Return a row per seed and split: seed, split, cross-entropy (loss), `headline_metrics` under `rule`."""
-    rules = fit_rules(labels, predictions, rule)
+    rules = fit_seed_rules(labels, predictions, rule)
     found = []
     for k, (seed, fitted) in enumerate(zip(predictions.seeds, rules, strict=True)):
         for split in SPLITS:
@@ -94,7 +98,7 @@ def headline(
     at_half = [thresholded_metrics(labels["test"], logits >= 0) for logits in predictions.logits["test"]]
     found |= {f"{name}_at_half": float(np.mean([v[name] for v in at_half])) for name in THRESHOLDED}
     logits = predictions.ensemble("test")
-    decisions = fit_ensemble_rule(labels, predictions, rule).decide(logits)
+    decisions = fit_ensemble_rules(labels, predictions, [rule])[rule].decide(logits)
     ensemble = headline_metrics(labels["test"], logits, decisions)
     found |= {f"ensemble_{name}": ensemble[name] for name in HEADLINE}
     found |= {f"validation_{name}": float(validation[name].mean()) for name in TO_CHOOSE_BY}
@@ -114,8 +118,7 @@ def by_rule(labels: LabelsBySplit, predictions: Predictions, patients: NDArray[n
     for validation, test in zip(predictions.logits["validation"], predictions.logits["test"], strict=True):
         crossed = cross_validate(labels["validation"], validation, labels["train"], patients)
         parts.append(crossed.assign(fold="validation"))
-        for name in RULES:
-            rule = fit_rule(name, labels["validation"], validation, labels["train"])
+        for name, rule in fit_rules(RULES, labels["validation"], validation, labels["train"]).items():
             probabilities = rule.probabilities(test)
             row = {
                 "rule": name,
