@@ -4,7 +4,7 @@ from sklearn import metrics as sk
 
 from ecg_temporal.evaluation import cross_validation
 from ecg_temporal.evaluation.cross_validation import PARTS, cross_validate
-from ecg_temporal.evaluation.decisions import fit_rule
+from ecg_temporal.evaluation.fitting import fit_rule
 from ecg_temporal.evaluation.settings import RULES
 
 

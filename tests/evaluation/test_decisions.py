@@ -13,15 +13,14 @@ from ecg_temporal.evaluation import powerset
 from ecg_temporal.evaluation.calibration import (
     brier_score,
     expected_calibration_error,
-    fit_platt,
     reliability_curve,
 )
 from ecg_temporal.evaluation.decisions import (
     EnsembleRules,
-    fit_rule,
     read_rules,
     write_rules,
 )
+from ecg_temporal.evaluation.fitting import fit_platt, fit_rule
 from ecg_temporal.evaluation.powerset import fit_weight, label_sets
 from ecg_temporal.evaluation.settings import RULES
 

@@ -9,7 +9,7 @@ from sklearn import metrics as sk
 from conftest import KEEP_ALL
 from ecg_temporal.evaluation.calibration import expected_calibration_error
 from ecg_temporal.evaluation.cross_validation import cross_validate
-from ecg_temporal.evaluation.decisions import fit_rule
+from ecg_temporal.evaluation.fitting import fit_rule
 from ecg_temporal.evaluation.predictions import SPLITS, Predictions, read_predictions, rows, write_predictions
 from ecg_temporal.evaluation.settings import RULES
 from ecg_temporal.evaluation.summary import (

@@ -8,7 +8,7 @@ from sklearn.model_selection import GroupKFold
 
 from ecg_temporal.comparison.settings import BootstrapSettings
 from ecg_temporal.evaluation.cross_validation import PARTS
-from ecg_temporal.evaluation.decisions import fit_rule
+from ecg_temporal.evaluation.fitting import fit_rule
 from ecg_temporal.evaluation.predictions import SPLITS, Predictions, rows
 from ecg_temporal.experiments.compare import Pair, compare
 from ecg_temporal.experiments.page import TITLES, pair_page

@@ -144,7 +144,8 @@ def test_all_that_was_found_is_drawn_and_of_a_long_record_the_first_ten_seconds(
         drawn.append(arguments)
         return draw_ecg(*arguments)
 
-    monkeypatch.setattr("ecg_temporal.inference.paper.draw_ecg", keep)
+    monkeypatch.setattr("ecg_temporal.commands.explain.draw_ecg", keep)
+    monkeypatch.setattr("ecg_temporal.commands.predict.draw_ecg", keep)
     write(trained / "records", "long", np.tile(splits["test"].signals[0], 6))
     cli.main(["explain", "records/long", "IMI", "--model", "cnn_gru", "--out", "why.png"])
     ((signals, _, title, _, found),) = drawn
@@ -171,7 +172,7 @@ def test_rounding_is_not_painted_in_full(splits):
 def test_order_alone_is_what_the_whole_rests_on_less_what_is_left_without_order(trained, splits, monkeypatch):
     drawn = []
     monkeypatch.setattr(
-        "ecg_temporal.inference.paper.draw_ecg", lambda *given: drawn.append(given) or draw_ecg(*given)
+        "ecg_temporal.commands.explain.draw_ecg", lambda *given: drawn.append(given) or draw_ecg(*given)
     )
     signals = splits["test"].signals[0]
     write(trained / "records", "one", signals)

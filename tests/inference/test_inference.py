@@ -1,6 +1,7 @@
 import csv
 import io
 import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -18,9 +19,9 @@ from scipy.special import expit
 
 from conftest import FP32
 from ecg_temporal import cli
+from ecg_temporal.commands.output import named
 from ecg_temporal.comparison.verdict import Verdict, write_verdict
 from ecg_temporal.evaluation.decisions import ThresholdRule, read_rules, write_rules
-from ecg_temporal.inference import paper
 from ecg_temporal.inference.paper import draw_ecg
 from ecg_temporal.inference.predictor import load_predictor, winners
 from ecg_temporal.inference.records import find_records, read_ecg
@@ -236,7 +237,7 @@ def test_every_record_has_a_drawing_of_its_own_and_the_table_is_written_first(tr
     def stop(*_):
         raise ValueError("no more ink")
 
-    monkeypatch.setattr(paper, "draw_ecg", stop)
+    monkeypatch.setattr("ecg_temporal.commands.predict.draw_ecg", stop)
     with pytest.raises(SystemExit, match="no more ink"):
         cli.main(arguments)
     assert len((trained / "x.csv").read_text().splitlines()) == 3
@@ -309,6 +310,8 @@ def test_the_command_refuses_in_a_sentence_and_writes_nothing(trained, splits, c
     assert not (trained / "x.csv").exists() and not (trained / "x.png").exists()
     with pytest.raises(SystemExit, match="nothing: neither a folder nor a record"):
         cli.main(["predict", "nothing", "--model", "cnn_gru", "--out", "new/x.csv", "--plot", "drawn"])
+    with pytest.raises(SystemExit, match="bad"):
+        cli.main(["predict", "records", "--model", "cnn_gru", "--out", "new/x.csv", "--plot", "drawn"])
     assert not (trained / "new").exists() and not (trained / "drawn").exists()
     cli.main(["predict", "records", "--model", "cnn_gru", "--out", "x.csv", "--skip-bad"])
     said = capsys.readouterr().err
@@ -358,7 +361,7 @@ def test_order_is_not_explained_where_nothing_depends_on_it(trained, splits, mon
     write(trained / "records", "good", splits["test"].signals[0])
     architecture = SimpleNamespace(rnn="none")
     without = SimpleNamespace(spec=SimpleNamespace(architecture=architecture))
-    monkeypatch.setattr("ecg_temporal.inference.predictor.load_predictor", lambda *_: without)
+    monkeypatch.setattr("ecg_temporal.commands.model.load_predictor", lambda *_: without)
     with pytest.raises(SystemExit, match="cnn has no recurrent layer"):
         cli.main(["explain", "records/good", "NORM", "--model", "cnn", "--part", "order", "--out", "x.png"])
 
@@ -460,8 +463,8 @@ def test_a_folder_may_be_the_one_that_we_are_in(trained, splits, monkeypatch):
 
 def test_a_folder_that_cannot_be_written_to_is_refused_before_anything_is_read(trained, splits, monkeypatch):
     write(trained / "records", "one", splits["test"].signals[0])
-    monkeypatch.setattr(cli.os, "access", lambda path, mode: False)
-    monkeypatch.setattr("ecg_temporal.inference.records.read_ecg", lambda path: pytest.fail("it was read"))
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    monkeypatch.setattr("ecg_temporal.commands.predict.read_ecg", lambda path: pytest.fail("it was read"))
     with pytest.raises(SystemExit, match="drawn can't be written to"):
         cli.main(["predict", "records", "--model", "cnn_gru", "--plot", "drawn"])
 
@@ -489,9 +492,9 @@ def test_the_table_has_what_the_predictor_finds_under_the_rule_that_is_asked_for
         np.testing.assert_allclose([float(row[name]) for name in classes], of_one, atol=1e-5)
         listed = [classes[k] for k in np.argsort(-of_one) if made[k]]
         assert row["findings"] == ";".join(listed)
-    named = cli._named(classes, probabilities[0], decisions[0])
-    assert [probability for _, probability, _ in named] == sorted(probabilities[0], reverse=True)
-    assert [made for *_, made in named] == [True] * 4 + [False] * (len(classes) - 4)
+    listed = named(classes, probabilities[0], decisions[0])
+    assert [probability for _, probability, _ in listed] == sorted(probabilities[0], reverse=True)
+    assert [made for *_, made in listed] == [True] * 4 + [False] * (len(classes) - 4)
 
 
 def test_the_winner_is_the_least_that_is_enough(tmp_path):

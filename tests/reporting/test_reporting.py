@@ -26,7 +26,8 @@ from ecg_temporal.comparison.results import read_csv, read_probes, read_results
 from ecg_temporal.comparison.settings import BootstrapSettings
 from ecg_temporal.comparison.trivial import trivial_lines
 from ecg_temporal.comparison.verdict import Verdict
-from ecg_temporal.evaluation.calibration import fit_platt, reliability_curve
+from ecg_temporal.evaluation.calibration import reliability_curve
+from ecg_temporal.evaluation.fitting import fit_platt
 from ecg_temporal.evaluation.predictions import (
     SPLITS,
     Predictions,

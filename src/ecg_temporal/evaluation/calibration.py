@@ -9,7 +9,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
-from sklearn.linear_model import LogisticRegression
 
 Array = NDArray[np.float64]
 
@@ -37,25 +36,6 @@ class Platt(NamedTuple):
 def identity(classes: int) -> Platt:
     """Return the calibration that changes nothing."""
     return Platt(np.ones(classes), np.zeros(classes))
-
-
-def fit_platt(labels: NDArray[np.integer], logits: NDArray[np.floating]) -> Platt:
-    """Fit a logistic regression of each class on its logit, with Platt's smoothed targets.
-
-    Parameters
-    ----------
-    labels : int array [records, classes]
-    logits : float array [records, classes]
-
-    Returns
-    -------
-    Platt
-        The identity for a class that has no positive or no negative record, and for one whose positives lie
-        below its negatives: its order would be turned round.
-
-    """
-    found = [_fit_class(y, x) for y, x in zip(labels.T == 1, logits.T.astype(np.float64), strict=True)]
-    return Platt(*np.array(found).T)
 
 
 def expected_calibration_error(
@@ -91,24 +71,6 @@ def reliability_curve(
     mean = np.bincount(place, p, bins)[filled] / count[filled]
     share = np.bincount(place, y, bins)[filled] / count[filled]
     return mean, share, count[filled]
-
-
-def _fit_class(positive: NDArray[np.bool_], logits: Array) -> tuple[float, float]:
-    """Return slope and intercept."""
-    positives, spread = np.count_nonzero(positive), logits.std()
-    negatives = len(positive) - positives
-    if not (positives and negatives and spread):
-        return 1.0, 0.0
-    # Each record counts in part as a positive and in part as a negative one.
-    share = np.where(positive, (positives + 1) / (positives + 2), 1 / (negatives + 2))
-    # Newton's method needs logits of about 1; the result is turned back.
-    z = (logits - logits.mean()) / spread
-    regression = LogisticRegression(C=np.inf, solver="newton-cholesky", tol=1e-12)
-    regression.fit(
-        np.tile(z, 2)[:, np.newaxis], np.repeat([1, 0], len(z)), np.concatenate([share, 1 - share])
-    )
-    slope = float(regression.coef_.item() / spread)
-    return (slope, float(regression.intercept_.item() - slope * logits.mean())) if slope > 0 else (1.0, 0.0)
 
 
 def _error_of_class(labels: NDArray[np.integer], probabilities: NDArray[np.floating], bins: int) -> float:

@@ -7,7 +7,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.model_selection import GroupKFold
 
-from ecg_temporal.evaluation.decisions import DecisionRule, Labels, Logits, fit_rules
+from ecg_temporal.evaluation.decisions import DecisionRule, Labels, Logits
+from ecg_temporal.evaluation.fitting import fit_rules
 from ecg_temporal.evaluation.metrics import thresholded_metrics
 from ecg_temporal.evaluation.settings import RULES
 

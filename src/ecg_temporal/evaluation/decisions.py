@@ -1,6 +1,7 @@
 """Decision rules: from logits to the set of classes that is predicted for a record.
 
-They are learned on fold 9; `powerset` also takes from the training folds which sets there are.
+They are learned on fold 9 (evaluation/fitting.py); `powerset` also takes from the training folds which sets
+there are.
 
 A rule's name is one of these, and `+likeliest` after it fills an empty set with the most probable class:
 
@@ -17,7 +18,6 @@ One rule has no thresholds:
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,8 +26,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecg_temporal import files
-from ecg_temporal.evaluation.calibration import Array, Platt, fit_platt, identity
-from ecg_temporal.evaluation.powerset import fit_weight, label_sets, likeliest_sets
+from ecg_temporal.evaluation.calibration import Array, Platt
+from ecg_temporal.evaluation.powerset import likeliest_sets
 from ecg_temporal.evaluation.settings import RULES
 
 Labels = NDArray[np.uint8]
@@ -100,46 +100,6 @@ def from_fields(fields: dict[str, Any]) -> DecisionRule:
     return ThresholdRule(calibration, np.array(fields["thresholds"]), bool(fields["likeliest"]))
 
 
-def fit_rules(
-    names: Sequence[str], labels: Labels, logits: Logits, train_labels: Labels
-) -> dict[str, DecisionRule]:
-    """Learn the rules `names` (of `evaluation.settings.RULES`) from records that training did not fit.
-
-    Parameters
-    ----------
-    names : sequence of str
-    labels : uint8 array [records, classes]
-    logits : float array [records, classes]
-    train_labels : uint8 array [training records, classes]
-        Which sets there are, for `powerset`.
-
-    """
-    platt = fit_platt(labels, logits)
-    return {name: _fit_rule(name, platt, labels, logits, train_labels) for name in names}
-
-
-def fit_rule(name: str, labels: Labels, logits: Logits, train_labels: Labels) -> DecisionRule:
-    """Learn one rule; `fit_rules`, whose parameters these are, learns several in little more time."""
-    return fit_rules([name], labels, logits, train_labels)[name]
-
-
-def _fit_rule(name: str, platt: Platt, labels: Labels, logits: Logits, train_labels: Labels) -> DecisionRule:
-    kind, _, fill = name.partition("+")
-    classes = labels.shape[1]
-    calibration = identity(classes) if kind == "half" else platt
-    if kind == "powerset":
-        sets, lift = found = label_sets(train_labels)
-        return PowersetRule(calibration, sets, fit_weight(found, labels, logits) * lift)
-    p = calibration.probabilities(logits)
-    if kind == "f1":
-        thresholds = np.array([_best_f1(y, s) for y, s in zip(labels.T, p.T, strict=True)])
-    elif kind == "micro_f1":
-        thresholds = np.full(classes, _best_f1(labels.ravel(), p.ravel()))
-    else:
-        thresholds = np.full(classes, 0.5)
-    return ThresholdRule(calibration, thresholds, fill == "likeliest")
-
-
 @dataclass(frozen=True)
 class EnsembleRules:
     """The rules by name, as the ensemble of `seeds` learned them for `classes`.
@@ -175,15 +135,3 @@ def read_rules(path: Path) -> EnsembleRules:
         return EnsembleRules([int(seed) for seed in fields["seeds"]], list(fields["classes"]), rules)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path} is not a file of decision rules ({error}); run `dvc repro`") from None
-
-
-def _best_f1(labels: Labels, scores: Array) -> float:
-    """Return the highest threshold with the largest F1; 0.5 without a positive record."""
-    if not labels.any():
-        return 0.5
-    order = np.argsort(-scores, kind="stable")
-    ranked = scores[order]
-    last = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True))
-    hits = np.cumsum(labels[order].astype(np.int64))[last]
-    f1 = 2 * hits / (last + 1 + labels.sum(dtype=np.int64))
-    return float(ranked[last][f1.argmax()])

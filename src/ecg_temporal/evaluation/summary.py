@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from ecg_temporal.evaluation.calibration import brier_score, expected_calibration_error
 from ecg_temporal.evaluation.cross_validation import cross_validate
-from ecg_temporal.evaluation.decisions import DecisionRule, fit_rule, fit_rules
+from ecg_temporal.evaluation.decisions import DecisionRule
+from ecg_temporal.evaluation.fitting import fit_rule, fit_rules
 from ecg_temporal.evaluation.metrics import average_precision, nanmean, roc_auc, thresholded_metrics
 from ecg_temporal.evaluation.predictions import SPLITS, Predictions, rows
 from ecg_temporal.evaluation.settings import RULES

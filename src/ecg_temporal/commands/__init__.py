@@ -1,0 +1,1 @@
+"""The commands of `ecg-temporal`, one a module; cli.py has their arguments."""

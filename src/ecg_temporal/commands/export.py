@@ -1,0 +1,15 @@
+"""`ecg-temporal export`: a model as an ONNX file."""
+
+import argparse
+
+from ecg_temporal.commands.model import load
+from ecg_temporal.commands.output import refuse_unwritable
+from ecg_temporal.inference.export import export_onnx
+
+
+def run(options: argparse.Namespace) -> None:
+    """Run the command."""
+    refuse_unwritable(options.out.parent)
+    name, predictor = load(options.model, options.rule, device="cpu")
+    export_onnx(predictor, options.out)
+    print(f"{options.out}: {name}, {options.rule}")

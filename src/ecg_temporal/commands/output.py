@@ -1,0 +1,33 @@
+"""How commands name and write what they made."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from ecg_temporal.ptbxl.names import full_names
+
+
+def named(classes: list[str], probabilities: Any, decisions: Any) -> list[tuple[str, float, bool]]:
+    """Return full name, probability and decision of each class, the likeliest first."""
+    order = probabilities.argsort()[::-1]
+    full = full_names(classes)
+    return [(full.get(classes[k], classes[k]), float(probabilities[k]), bool(decisions[k])) for k in order]
+
+
+def shortened(name: str, longest: int = 90) -> str:
+    """Return a record's name as a title holds it: of a long path, the end."""
+    return name if len(name) <= longest else f"…{name[-longest:]}"
+
+
+def refuse_unwritable(folder: Path) -> None:
+    """Refuse, before anything that takes long, a folder that can't be made or written to.
+
+    Raises:
+        OSError: names it.
+
+    """
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    if not there.is_dir():
+        raise NotADirectoryError(f"{there} is no folder")
+    if not os.access(there, os.W_OK):
+        raise PermissionError(f"{folder} can't be written to")
