@@ -33,8 +33,7 @@ from ecg_temporal.comparison.verdict import (
     best,
     verdict,
 )
-from ecg_temporal.evaluation.calibration import reliability_curve
-from ecg_temporal.evaluation.decisions import DecisionRule
+from ecg_temporal.evaluation.calibration import expected_calibration_error, reliability_curve
 from ecg_temporal.evaluation.metrics import average_precision
 from ecg_temporal.evaluation.predictions import SPLITS, Predictions
 from ecg_temporal.evaluation.summary import (
@@ -92,6 +91,9 @@ class Findings:
         By architecture, what stages/probe.py measured, and parameters.
     reliability : dict of str to tuple of arrays
         "as trained" and "calibrated" → `reliability_curve` of what is enough, over its seeds.
+    calibration_floor : float
+        The mean classwise expected calibration error of what is enough, if its calibrated probabilities came
+        true exactly as often as they say: what is left of it by chance, on so many records.
 
     """
 
@@ -112,6 +114,7 @@ class Findings:
     gaps: pd.DataFrame
     cost: pd.DataFrame
     reliability: dict[str, Curve]
+    calibration_floor: float
 
     @property
     def verdict(self) -> Verdict:
@@ -169,6 +172,9 @@ def find(
         from_enough: Any = of_metric(differences(samples, enough), VERDICT_METRIC).to_dict("index")
         recurrence = {"architecture": strongest, **from_enough[strongest]}
     has_label = np.asarray(truth.any(axis=1))
+    logits = predictions[enough].logits["test"]
+    rules = fit_seed_rules(labels, predictions[enough], "platt")
+    calibrated = np.stack([rule.probabilities(of_seed) for rule, of_seed in zip(rules, logits, strict=True)])
     positives = dict(zip(classes, truth.sum(axis=0).tolist(), strict=True))
     return Findings(
         best=winner,
@@ -187,9 +193,11 @@ def find(
         longer=longer,
         gaps=_gaps(results),
         cost=pd.DataFrame.from_dict(probes.cost, orient="index").join(results.headline["parameters"]),
-        reliability=_reliability(
-            truth, predictions[enough], fit_seed_rules(labels, predictions[enough], "platt")
-        ),
+        reliability={
+            "as trained": _reliability(truth, expit(logits.astype(np.float64))),
+            "calibrated": _reliability(truth, calibrated),
+        },
+        calibration_floor=_calibration_floor(calibrated),
     )
 
 
@@ -275,13 +283,15 @@ def _gaps(results: Results) -> pd.DataFrame:
     )
 
 
-def _reliability(
-    truth: NDArray[np.uint8], predictions: Predictions, rules: list[DecisionRule]
-) -> dict[str, Curve]:
-    seeds = predictions.logits["test"]
-    calibrated = [rule.probabilities(logits) for rule, logits in zip(rules, seeds, strict=True)]
-    labels = np.concatenate([truth] * len(seeds))
-    return {
-        "as trained": reliability_curve(labels, np.concatenate(expit(seeds.astype(np.float64)))),
-        "calibrated": reliability_curve(labels, np.concatenate(calibrated)),
-    }
+def _reliability(truth: NDArray[np.uint8], probabilities: NDArray[np.float64]) -> Curve:
+    return reliability_curve(np.concatenate([truth] * len(probabilities)), np.concatenate(probabilities))
+
+
+def _calibration_floor(probabilities: NDArray[np.float64]) -> float:
+    rng = np.random.default_rng(0)
+    errors = [
+        expected_calibration_error((rng.random(of_seed.shape) < of_seed).astype(np.uint8), of_seed)
+        for of_seed in probabilities
+        for _ in range(20)
+    ]
+    return float(np.mean(errors))

@@ -100,12 +100,15 @@ def score_against_size(
         handles = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
         axes.legend(handles.values(), handles.keys(), frameon=False, ncols=3, loc="best", fontsize=8)
         axes.margins(x=0.2, y=0.14)
-        axes.set(xlabel="parameters, millions", ylabel="macro-AUPRC, test fold")
+        bars = " (± standard deviation over seeds)" if any(spread for _, _, spread, *_ in labels) else ""
+        axes.set(xlabel="parameters, millions", ylabel=f"macro-AUPRC, test fold{bars}")
         _title(figure, "What the temporal part buys: score against size", note)
         taken = _label_points(figure, axes, labels, [PAPER["macro_auprc"]] if beside_paper else [])
         if beside_paper:
             along = axes.get_yaxis_transform()  # x in widths of the axes
-            text = axes.text(0, PAPER["macro_auprc"], "arXiv:2601.18830, CNN + BiLSTM", transform=along)
+            text = axes.text(
+                0, PAPER["macro_auprc"], "arXiv:2601.18830, CNN + BiLSTM (not like for like)", transform=along
+            )
             places = [{"x": x, "va": side} for x in np.linspace(0.005, 0.7, 30) for side in ("bottom", "top")]
             _place(text, places, taken)
         return figure
@@ -289,11 +292,14 @@ def pareto(
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(13, 3.6), layout="constrained")
         panels = figure.subplots(1, len(COSTS), sharey=True)
-        for axes, (column, (label, unit)) in zip(panels, COSTS.items(), strict=True):
+        for axes, (column, (title, unit)) in zip(panels, COSTS.items(), strict=True):
             spent = cost.loc[list(architectures), column] / unit
             for name, settings in architectures.items():
                 color, marker = FAMILIES[family(settings)]
-                axes.plot(spent[name], scores[name], color=color, marker=marker, linestyle="none")
+                label = family(settings)
+                axes.plot(
+                    spent[name], scores[name], color=color, marker=marker, linestyle="none", label=label
+                )
             front = pareto_front(spent, scores[spent.index])
             axes.step(spent[front], scores[front], where="post", color="black", linewidth=0.9, linestyle="--")
             for k, name in enumerate(front):  # above and below in turn: neighbours are often close
@@ -301,9 +307,11 @@ def pareto(
                 axes.annotate(
                     name, (spent[name], scores[name]), place, textcoords="offset points", fontsize=7
                 )
-            axes.set(xlabel=label)
+            axes.set(xlabel=title)
             axes.margins(x=0.15, y=0.12)
         panels[0].set(ylabel="macro-AUPRC, test fold")
+        handles = dict(zip(*reversed(panels[0].get_legend_handles_labels()), strict=True))
+        figure.legend(handles.values(), handles.keys(), loc="outside right center", frameon=False, fontsize=8)
         _title(figure, "What it costs (dashed: nothing cheaper scores higher)", note)
         return figure
 

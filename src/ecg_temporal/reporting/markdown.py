@@ -79,7 +79,7 @@ def comparison_page(
         "By each metric in turn, the best architecture and, found in the same way, what is enough:",
         aligned(verdict_rows(findings.verdicts, findings.intervals), text_columns=2),
         _other_readings(models, findings),
-        _rules(results, names, recipe.rule),
+        _rules(results, findings, names, recipe.rule),
         _differences(findings, names, recipe.bootstrap),
         _time(findings, recipe, results, about.sampling_rate_hz),
         f"## Which diagnoses gain or lose\n\n{findings.recurrent}, the best with recurrence, against "
@@ -115,7 +115,7 @@ def _other_readings(models: pd.DataFrame, findings: Findings) -> str:
     )
 
 
-def _rules(results: Results, names: list[str], rule: str) -> str:
+def _rules(results: Results, findings: Findings, names: list[str], rule: str) -> str:
     compared = results.rules[results.rules["architecture"].isin(set(names) - {CANDIDATE})]
     means = compared.drop(columns="architecture").groupby(["fold", "rule"], sort=False).mean()
     validation, test = (pd.DataFrame(means.xs(fold, level="fold")) for fold in ("validation", "test"))
@@ -139,7 +139,10 @@ def _rules(results: Results, names: list[str], rule: str) -> str:
             "On the test fold, with the calibration of the probabilities that are given beside the decisions "
             "(classwise expected calibration error in 15 bins, and Brier score):",
             figure_table(test, "rule", RULE_METRICS | CALIBRATION),
-            "Calibration by architecture, on the test fold, as trained and after Platt scaling:",
+            "Calibration by architecture, on the test fold, as trained and after Platt scaling. Probabilities that "
+            "came true exactly as often as they say would have a calibration error of "
+            f"{findings.calibration_floor:.4f} on as many records, by chance alone (those of "
+            f"{findings.verdict.least} after Platt scaling, labels drawn by them):",
             _calibration(results, names),
         ]
     )

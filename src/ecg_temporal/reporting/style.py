@@ -120,6 +120,6 @@ def pareto_front(cost: pd.Series, scores: pd.Series) -> list[str]:
 def describe(settings: ArchitectureSettings) -> str:
     """Return the temporal part in words, such as "2 × BiLSTM(128)"."""
     if settings.rnn == "none":
-        return "no recurrence" + (f", trunk × {settings.widen:g}" if settings.widen != 1 else "")
+        return "no recurrence" + (f", channels × {settings.widen:g}" if settings.widen != 1 else "")
     stack = " → ".join(f"{CELL_NAMES[cell]}({settings.hidden})" for cell in settings.rnn.split("+"))
     return stack if settings.layers == 1 else f"{settings.layers} × {stack}"

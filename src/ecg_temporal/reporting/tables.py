@@ -78,9 +78,8 @@ def comparison(
     ]
     rows += [{"name": name, "kind": "trivial", **figures} for name, figures in trivial.items()]
     if beside_paper:
-        rows.append(
-            {"name": "arXiv:2601.18830", "kind": "paper", "temporal": "BiLSTM, sizes not known", **PAPER}
-        )
+        paper = {"name": "arXiv:2601.18830", "kind": "paper", "temporal": "BiLSTM, sizes not in abstract"}
+        rows.append(paper | PAPER)
     first = ["name", "kind", "temporal", "parameters", *METRICS, *spread.columns]
     rest = [str(column) for column in results.headline.columns if column not in first]
     return pd.DataFrame(rows).reindex(columns=[*first, *rest]).astype({"parameters": "Int64"})
@@ -223,13 +222,27 @@ def sentence(
     winner = f"{verdict.best} ({describe(architectures[verdict.best])})"
     least = architectures[verdict.least]
     layers, _ = amount(least)
+    measurable = recurrence is not None and leaves_out_zero(recurrence)
     if not verdict.decided:
         what = "The test fold is too small to say"
     elif all(amount(each)[0] == 0 for each in architectures.values()):
         what = "No recurrent layer is compared"
+    elif recurrence is not None and measurable and recurrence["difference"] > 0:
+        # Ahead of the least, which is level with a larger CNN nevertheless.
+        what = f"{verdict.least} is enough"
     else:
         what = "No gain from a recurrent layer was found" if layers == 0 else f"{describe(least)} is enough"
-    said = f"**{what}**: the best {metric}, {values[verdict.best]:.4f}, is that of {winner}"
+    said = f"**{what}**: "
+    if recurrence is not None and not measurable and verdict.decided and verdict.least != verdict.best:
+        strongest = recurrence["architecture"]
+        return (
+            f"{said}{strongest}, the best with one, has a {metric} of {values[strongest]:.4f}, "
+            f"{verdict.least} without has {values[verdict.least]:.4f}; the 95% interval of the difference, "
+            f"{difference(recurrence, bold=False)}, spans 0. The best of all is {winner}, "
+            f"{values[verdict.best]:.4f}, from which {verdict.least} differs by "
+            f"{difference(asdict(verdict), bold=False)}."
+        )
+    said += f"the best {metric}, {values[verdict.best]:.4f}, is that of {winner}"
     if verdict.least == verdict.best:
         less = verdict.decided and any(amount(each) < amount(least) for each in architectures.values())
         said += ", and all with less temporal modelling are measurably worse." if less else "."
