@@ -21,6 +21,7 @@ from ecg_temporal.comparison.verdict import Verdict, write_verdict
 from ecg_temporal.inference import registry, serving
 from ecg_temporal.inference.predictor import load_predictor
 from ecg_temporal.inference.registry import register
+from locked import lock_as_it_lies
 from servers import mlflow_on_loopback
 
 
@@ -65,24 +66,24 @@ def test_the_onnx_file_equals_pytorch_for_any_batch_and_length(trained, rng):
 
 @pytest.mark.pipeline
 def test_a_registered_model_is_served_on_loopback_and_refuses_a_wrong_shape(store, splits, monkeypatch):
-    uri = register("cnn_gru", "platt+likeliest", "winner", "synthetic")
+    uri = register("cnn_gru", "platt+likeliest", "winner")
     assert uri == "models:/ecg-temporal@winner"
-    assert register("cnn_gru", "platt+likeliest", "winner", "synthetic") == uri  # and nothing new
+    assert register("cnn_gru", "platt+likeliest", "winner") == uri  # and nothing new
     assert len(mlflow.search_model_versions()) == 1
     weights = store / "models" / "cnn_gru" / "0" / "weights.pt"
     before, other = weights.read_bytes(), store / "models" / "cnn_gru" / "1" / "weights.pt"
     weights.write_bytes(other.read_bytes())  # trained anew at the same commit
-    register("cnn_gru", "platt+likeliest", "winner", "synthetic")
+    register("cnn_gru", "platt+likeliest", "winner")
     assert len(mlflow.search_model_versions()) == 2
     weights.write_bytes(before)
-    assert register("cnn_gru", "platt+likeliest", "winner", "synthetic") == uri
-    assert register("cnn_gru", "platt+likeliest", "best", "synthetic") == "models:/ecg-temporal@best"
+    assert register("cnn_gru", "platt+likeliest", "winner") == uri
+    assert register("cnn_gru", "platt+likeliest", "best") == "models:/ecg-temporal@best"
     assert len(mlflow.search_model_versions()) == 2
     changed = Path(copytree(registry.PACKAGE, store / "ecg_temporal"))
     (changed / "inference" / "serving.py").write_text(Path(serving.__file__).read_text() + "\n# mended\n")
     with monkeypatch.context() as patch:
         patch.setattr(registry, "PACKAGE", changed)
-        register("cnn_gru", "platt+likeliest", "mended", "synthetic")
+        register("cnn_gru", "platt+likeliest", "mended")
     assert len(mlflow.search_model_versions()) == 3
     aliased = [
         mlflow.MlflowClient().get_model_version_by_alias("ecg-temporal", a) for a in ("winner", "best")
@@ -92,7 +93,7 @@ def test_a_registered_model_is_served_on_loopback_and_refuses_a_wrong_shape(stor
     assert found.tags["architecture"] == "cnn_gru" and "git.commit" in found.tags
     # params.yaml is in no commit here.
     assert found.tags["git.dirty"] == "true" and "that no commit has" in found.description
-    assert found.tags["dataset"] == "synthetic" and "dataset: synthetic" in found.description
+    assert found.tags["dataset"] == "ptbxl" and "dataset: ptbxl" in found.description  # by params.yaml
     required = Path(mlflow.pyfunc.get_model_dependencies(uri)).read_text()
     assert re.search(r"^torch==[\d.]+$", required, re.MULTILINE)  # a version that PyPI has
     signals = splits["test"].signals[:2].astype(np.float32)
@@ -130,14 +131,16 @@ def test_where_the_winner_alone_is_at_hand_it_is_registered(store, capsys):
     assert "is no more" not in said.err
     # Everything is committed now, and another model was the best before.
     who = ["-c", "user.name=test", "-c", "user.email=test@localhost"]
-    for command in (["add", "params.yaml"], [*who, "commit", "-qm", "params"]):
-        subprocess.run(["git", *command], check=True)
     (store / "models/cnn_gru/0/weights.pt").write_bytes((store / "models/cnn_gru/1/weights.pt").read_bytes())
-    register("cnn_gru", "half", "best", "ptbxl")
+    lock_as_it_lies(store, "cnn_gru", "synthetic")
+    for command in (["add", "params.yaml", "dvc.lock"], [*who, "commit", "-qm", "params"]):
+        subprocess.run(["git", *command], check=True)
+    register("cnn_gru", "half", "best")
     client = mlflow.MlflowClient()
     best = client.get_model_version_by_alias("ecg-temporal", "best")
     again = f"git checkout {best.tags['git.commit']} && dvc repro evaluate@cnn_gru"
     assert best.tags["git.dirty"] == "false" and again in best.description
+    assert best.tags["dataset"] == "synthetic"  # of dvc.lock, whatever params.yaml says now
     cli.main(["register", "--rule", "half"])
     assert "models:/ecg-temporal@best was another model's, and is no more" in capsys.readouterr().err
     with pytest.raises(mlflow.MlflowException):

@@ -216,7 +216,7 @@ def test_the_command_writes_csv_json_and_pictures(trained, splits, capsys):
     cli.main(["predict", "records/flat", "--model", "cnn_gru", "--out", "found.json"])
     (found,) = json.loads((trained / "found.json").read_text())
     assert found["warnings"] == ["lead AVR is constant"]
-    assert "what was trained so says nothing of real ECGs" in capsys.readouterr().err
+    assert "was trained on synthetic ECGs" in capsys.readouterr().err
     assert (trained / "drawn" / "records" / "one.png").stat().st_size > 20_000
 
 
@@ -362,6 +362,7 @@ def test_order_is_not_explained_where_nothing_depends_on_it(trained, splits, mon
     architecture = SimpleNamespace(rnn="none")
     without = SimpleNamespace(spec=SimpleNamespace(architecture=architecture))
     monkeypatch.setattr("ecg_temporal.commands.model.load_predictor", lambda *_: without)
+    monkeypatch.setattr("ecg_temporal.commands.model.trained_on", lambda *_: "ptbxl")
     with pytest.raises(SystemExit, match="cnn has no recurrent layer"):
         cli.main(["explain", "records/good", "NORM", "--model", "cnn", "--part", "order", "--out", "x.png"])
 

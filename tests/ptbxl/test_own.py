@@ -1,12 +1,17 @@
+import os
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import wfdb
+import yaml
 
+from closure import ROOT
 from conftest import KEEP_ALL
 from ecg_temporal.ptbxl import raw
 from ecg_temporal.ptbxl.own import collect_own, deal
@@ -106,6 +111,12 @@ def test_dealt_patients_stay_whole_and_labels_are_spread(rng):
     rare = np.bincount([fold for fold, of_one in zip(folds, labels, strict=True) if of_one == ["rare"]])[1:]
     assert rare.min() == rare.max() == 4
     np.testing.assert_array_equal(folds, deal(labels, patients))
+
+
+def test_of_a_label_with_few_records_each_split_has_one():
+    labels = [["AF"] if k < 8 else [] for k in range(18)]
+    folds = deal(labels, [f"p{k}" for k in range(18)])[:8]
+    assert sorted(folds) == [1, 2, 3, 4, 5, 6, 9, 10]
 
 
 @pytest.mark.parametrize("kinds", [2, 5])
@@ -290,6 +301,41 @@ def test_a_row_that_was_cut_off_is_not_one_without_labels(own, tmp_path):
     told = rf"line {text.count(chr(10)) + 1} has 1 cells, not {head.count(',') + 1}"
     with pytest.raises(ValueError, match=told):
         collected(folder, tmp_path / "raw")
+
+
+def test_a_record_without_a_signal_is_refused_and_an_unlikely_amplitude_told(own, tmp_path, capsys):
+    folder, table = own
+    collected(folder, tmp_path / "raw")
+    assert "are unit and gain right?" not in capsys.readouterr().out
+    for name, signal in (("ecg_000", np.zeros((2500, 12))), ("ecg_001", np.arange(2500)[:, None] % 9 / 1000)):
+        wfdb.wrsamp(
+            name,
+            250,
+            ["mV"] * 12,
+            list(LEADS),
+            signal + np.zeros((2500, 12)),
+            fmt=["16"] * 12,
+            adc_gain=[4000.0] * 12,
+            baseline=[0] * 12,
+            write_dir=str(folder / "clinic"),
+        )
+    (tmp_path / "again").mkdir()
+    with pytest.raises(ValueError, match=r"1 with no signal[^!]*ecg_000: all twelve leads are constant"):
+        collect_own(folder, tmp_path / "again", "fail")
+    table[1:].to_csv(folder / "labels.csv", index=False)
+    collected(folder, tmp_path / "told")
+    said = capsys.readouterr().out
+    assert re.search(r"leads of 1 of 39 records .*ecg_001: 0.00\d+ mV\): are unit and gain right", said)
+
+
+def test_a_relative_folder_is_one_from_the_project_also_in_the_copy_of_an_experiment(own, tmp_path):
+    params = yaml.safe_load((ROOT / "params.yaml").read_text()) | {"dataset": "own"}
+    (tmp_path / "copy").mkdir()
+    (tmp_path / "copy/params.yaml").write_text(yaml.safe_dump(params))
+    environment = os.environ | {"DVC_ROOT": str(tmp_path), "OWN_DIR": "own", "PYTHONPATH": str(ROOT / "src")}
+    fetch = [sys.executable, ROOT / "stages/fetch.py"]
+    subprocess.run(fetch, cwd=tmp_path / "copy", env=environment, check=True, capture_output=True)
+    assert len(raw.read_raw(tmp_path / "copy/data/raw").table) == 40
 
 
 def test_a_table_without_patients_says_what_that_means(own, tmp_path, capsys):

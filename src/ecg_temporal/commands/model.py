@@ -3,22 +3,19 @@
 import sys
 from typing import Literal
 
-from ecg_temporal.inference.predictor import Predictor, load_predictor, winners
+from ecg_temporal.inference.predictor import DECISIONS, MODELS, Predictor, load_predictor, winners
+from ecg_temporal.inference.provenance import trained_on
 from ecg_temporal.inference.records import ECG
-from ecg_temporal.ptbxl.settings import dataset_of
-from ecg_temporal.settings import read_params
 from ecg_temporal.training.hardware import choose_hardware
 
 
 def load(model: str | None, rule: str, device: Literal["auto", "cpu"] = "auto") -> tuple[str, Predictor]:
     """Return the architecture that was asked for, by default the winner, and its predictor."""
-    if dataset_of(read_params()) == "synthetic":
-        print(
-            "dataset is synthetic in params.yaml: what was trained so says nothing of real ECGs",
-            file=sys.stderr,
-        )
     name = model or winners()["winner"]
-    return name, load_predictor(name, rule, choose_hardware(device, "fp32"))
+    predictor = load_predictor(name, rule, choose_hardware(device, "fp32"))
+    if trained_on(name, MODELS, DECISIONS) == "synthetic":
+        print(f"{name} was trained on synthetic ECGs: it says nothing of real ones", file=sys.stderr)
+    return name, predictor
 
 
 def print_warnings(ecg: ECG, predictor: Predictor) -> list[str]:

@@ -19,10 +19,9 @@ def run(options: argparse.Namespace) -> None:
     # MLflow's advice and bars would hide what is printed here.
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     warnings.filterwarnings("ignore", message=".*Add type hints to the `predict` method")
-    dataset = dataset_of(read_params())
     for alias, name in winners().items():
         try:
-            registered = register(name, options.rule, alias, dataset)
+            registered = register(name, options.rule, alias)
         except MlflowException as error:
             raise RuntimeError(f"MLflow: {without_secrets(str(error))}") from None
         except ValueError as error:
@@ -30,7 +29,7 @@ def run(options: argparse.Namespace) -> None:
                 raise
             # Published are the winner's weights alone.
             print(f"{alias} is not registered: {error}", file=sys.stderr)
-            if forget(alias, dataset):
+            if forget(alias, dataset_of(read_params())):
                 print(f"models:/{NAME}@{alias} was another model's, and is no more", file=sys.stderr)
             continue
         print(f"{registered}: {name}, {options.rule}")

@@ -1,7 +1,5 @@
 """Predictions of an architecture: the workspace's, or those of a DVC experiment or another Git revision."""
 
-import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,12 +10,12 @@ from dvc.api import DVCFileSystem
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
 from dvc.scm import RevError, resolve_rev
-from dvc.utils.serialize import load_yaml
 from dvc_data.index.index import DataIndexError
 
 from ecg_temporal.comparison.verdict import CANDIDATE
 from ecg_temporal.evaluation.predictions import Predictions, read_predictions
 from ecg_temporal.evaluation.settings import DecisionSettings
+from ecg_temporal.lock import file_md5, folder_md5, inputs, outputs, read_stages, stage_name
 from ecg_temporal.settings import read_params, section
 from ecg_temporal.store import Split
 from ecg_temporal.training.settings import TrainSettings
@@ -100,8 +98,8 @@ def _get(files: DVCFileSystem, path: str, folder: Path) -> Path:
 def _read(folder: Path, architecture: str, splits: dict[str, Split], name: str, written: str) -> Contender:
     params = read_params(folder / "params.yaml")
     path = folder / "predictions" / f"{architecture}.npz"
-    if not path.is_file() or hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest() != written:
-        stage = _stage("predict", architecture)
+    if not path.is_file() or file_md5(path) != written:
+        stage = stage_name("predict", architecture)
         raise ValueError(f"predictions/{path.name} is not there as {stage} wrote it; run `dvc repro {stage}`")
     ecg_id = {split: data.ecg_id for split, data in splits.items()}
     predictions = read_predictions(path, section(params, "train", TrainSettings).seeds, ecg_id)
@@ -118,14 +116,14 @@ def _written(folder: Path, architecture: str, files: DVCFileSystem) -> str:
         ValueError: they are not, or there is no such architecture.
 
     """
-    params, lock = read_params(folder / "params.yaml"), _stages_of(folder / "dvc.lock")
+    params, lock = read_params(folder / "params.yaml"), read_stages(folder / "dvc.lock")
     known = [*params.get("architectures", {}), CANDIDATE]
     if architecture not in known:
         raise ValueError(f"there is no architecture {architecture!r}; there are {', '.join(known)}")
-    predict = _stage("predict", architecture)
+    predict = stage_name("predict", architecture)
     remedy = f"run {predict} (`dvc repro`, or `dvc exp run` with it as target)"
     for seed in section(params, "train", TrainSettings).seeds:
-        trained = lock.get(_stage("train", architecture, seed))
+        trained = lock.get(stage_name("train", architecture, seed))
         if trained is None:
             raise ValueError(f"{architecture} was not trained with seed {seed}; {remedy}")
         for key, value in trained["params"]["params.yaml"].items():
@@ -136,22 +134,14 @@ def _written(folder: Path, architecture: str, files: DVCFileSystem) -> str:
     if predict not in lock:
         raise ValueError(f"{architecture} was not predicted with; {remedy}")
     models = _models(files, architecture)
-    predicted_with = {dep["path"]: dep["md5"] for dep in lock[predict]["deps"]}[f"models/{architecture}"]
+    predicted_with = inputs(lock[predict])[f"models/{architecture}"]
     if models is not None and predicted_with != models:
         # Trained anew since, or the model of a seed that is no longer asked for still lay beside the others.
         raise ValueError(
             f"{architecture} was predicted with other models than dvc.lock has now; "
             f"`dvc checkout`, then {remedy}"
         )
-    written = {out["path"]: out["md5"] for out in lock[predict]["outs"]}
-    return str(written[f"predictions/{architecture}.npz"])
-
-
-def _stages_of(lock: Path) -> dict[str, Any]:
-    found = load_yaml(str(lock)) if lock.is_file() else None
-    if not isinstance(found, dict) or "stages" not in found:
-        raise ValueError(f"{lock.name} has no stages: nothing was run; `dvc repro`")
-    return dict(found["stages"])
+    return outputs(lock[predict])[f"predictions/{architecture}.npz"]
 
 
 def _models(files: DVCFileSystem, architecture: str) -> str | None:
@@ -165,18 +155,9 @@ def _models(files: DVCFileSystem, architecture: str) -> str | None:
         found = files.find(folder, detail=True, dvc_only=True)
     except DataIndexError:
         return None
-    listed = [
-        {"md5": about["dvc_info"]["md5"], "relpath": path.partition(f"{folder}/")[2]}
-        for path, about in sorted(found.items())
-    ]
-    return f"{hashlib.md5(json.dumps(listed).encode(), usedforsecurity=False).hexdigest()}.dir"
-
-
-def _stage(kind: str, architecture: str, seed: int | None = None) -> str:
-    """Return how dvc.yaml calls a stage."""
-    if architecture == CANDIDATE:
-        return f"{kind}_model" if seed is None else f"{kind}_model@{seed}"
-    return f"{kind}@{architecture}" if seed is None else f"{kind}@{architecture}-{seed}"
+    return folder_md5(
+        {path.partition(f"{folder}/")[2]: about["dvc_info"]["md5"] for path, about in found.items()}
+    )
 
 
 def _value(params: dict[str, Any], key: str) -> Any:

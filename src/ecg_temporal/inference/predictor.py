@@ -10,8 +10,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ecg_temporal.comparison.verdict import CANDIDATE, read_verdict
+from ecg_temporal.comparison.verdict import read_verdict
 from ecg_temporal.evaluation.decisions import DecisionRule, read_rules
+from ecg_temporal.inference.provenance import refuse_mismatch
+from ecg_temporal.lock import stage_name
 from ecg_temporal.models.classifier import ECGClassifier
 from ecg_temporal.training.artifacts import ModelSpec, read_model
 from ecg_temporal.training.batches import pieces
@@ -21,8 +23,6 @@ MODELS, DECISIONS, VERDICT = Path("models"), Path("decisions"), Path("reports/ta
 BATCH_RECORDS = 64
 SHORTEST_SECONDS = 1.0
 """Of a record that is predicted. Shorter ones than those of training score lower: the report's Context."""
-PLAUSIBLE_MV = (0.1, 10)
-"""From lowest to highest sample of a lead, in the median over leads: so it is in all of PTB-XL."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def load_predictor(
     """Load the seeds of the architecture `name` that its rules were learned with; others are left alone.
 
     Raises:
-        ValueError: it is not trained, or not evaluated, or other classes were trained since; the message says
+        ValueError: it is not trained, or not evaluated, or other weights were trained since; the message says
             what to run.
 
     """
@@ -114,10 +114,11 @@ def load_predictor(
     if name not in trained:
         raise ValueError(
             f"{models / name}: no trained model; trained are: {', '.join(trained) or 'none'}. If params.yaml "
-            f"has it, `dvc repro {evaluation_stage(name)}` trains it alone. What the verdict on PTB-XL calls "
-            "enough is published: README.md, Use a trained model, has the command that brings it"
+            f"has it, `dvc repro {stage_name('evaluate', name)}` trains it alone. What the verdict on PTB-XL "
+            "calls enough is published: README.md, Use a trained model, has the command that brings it"
         )
     fitted = read_rules(decisions / f"{name}.json")
+    refuse_mismatch(name, models, decisions)
     if rule not in fitted.rules:
         raise ValueError(f"there is no rule {rule!r}, but {', '.join(fitted.rules)}")
     if not fitted.seeds:
@@ -126,25 +127,11 @@ def load_predictor(
     if any(spec.classes != fitted.classes for _, spec in loaded):
         raise ValueError(
             f"{decisions / name}.json is of other classes than {models / name}; "
-            f"run `dvc repro {evaluation_stage(name)}`"
+            f"run `dvc repro {stage_name('evaluate', name)}`"
         )
     return Predictor(
         [model.to(hardware.device) for model, _ in loaded], loaded[0][1], fitted.rules[rule], hardware
     )
-
-
-def evaluation_stage(name: str) -> str:
-    """Return the DVC stage that, with all that it needs, makes an architecture ready to predict with."""
-    return "evaluate_model" if name == CANDIDATE else f"evaluate@{name}"
-
-
-def span_mv(signals: NDArray[Any]) -> float:
-    """Return the millivolts that leads of [leads, samples] microvolts span, their median.
-
-    Constant leads do not count; 0 if all are constant.
-    """
-    span = np.ptp(signals.astype(np.float32), axis=1)
-    return float(np.median(span[span > 0])) / 1000 if span.any() else 0.0
 
 
 def winners(verdict: Path = VERDICT) -> dict[str, str]:

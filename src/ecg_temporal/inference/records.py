@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ecg_temporal.inference.predictor import PLAUSIBLE_MV, SHORTEST_SECONDS, span_mv
+from ecg_temporal.inference.predictor import SHORTEST_SECONDS
+from ecg_temporal.ptbxl.amplitude import is_plausible, span_mv
 from ecg_temporal.ptbxl.settings import SAMPLING_RATE
 from ecg_temporal.ptbxl.waveforms import LEADS, RecordError, read_record
 
@@ -29,8 +30,8 @@ class ECG:
         """Return what speaks against a good recording, or a right unit, though it can be predicted on."""
         span = np.ptp(self.signals.astype(np.int32), axis=1)
         told = [f"lead {lead} is constant" for lead, wide in zip(LEADS, span, strict=True) if not wide]
-        middle = span_mv(self.signals)
-        if middle and not PLAUSIBLE_MV[0] <= middle <= PLAUSIBLE_MV[1]:
+        if not is_plausible(self.signals):
+            middle = span_mv(self.signals)
             told.append(f"its leads span {middle:.3g} mV (their median): are unit and gain right?")
         return told
 

@@ -15,7 +15,9 @@ from mlflow.types import Schema, TensorSpec
 from ecg_temporal import tracking
 from ecg_temporal.evaluation.decisions import read_rules
 from ecg_temporal.inference import serving
-from ecg_temporal.inference.predictor import DECISIONS, MODELS, evaluation_stage, load_predictor
+from ecg_temporal.inference.predictor import DECISIONS, MODELS, load_predictor
+from ecg_temporal.inference.provenance import is_evaluated, trained_on
+from ecg_temporal.lock import stage_name
 from ecg_temporal.ptbxl.settings import SyntheticSettings
 from ecg_temporal.ptbxl.synthetic import generate
 from ecg_temporal.training.hardware import choose_hardware
@@ -26,7 +28,7 @@ REQUIREMENTS = ("mlflow", "numpy", "pandas", "pydantic", "pyyaml", "scipy", "tor
 
 
 def register(
-    architecture: str, rule: str, alias: str, dataset: str, models: Path = MODELS, decisions: Path = DECISIONS
+    architecture: str, rule: str, alias: str, models: Path = MODELS, decisions: Path = DECISIONS
 ) -> str:
     """Log the ensemble of `architecture` as a servable model, register it, and return its URI by alias.
 
@@ -38,14 +40,12 @@ def register(
         What to predict with.
     alias : str
         The name that the version is known by, such as "winner".
-    dataset : str
-        Of params.yaml: the MLflow experiment that the run belongs to.
     models, decisions : Path
         DVC's folders of these names.
 
     """
     predictor = load_predictor(architecture, rule, choose_hardware("cpu", "fp32"), models, decisions)
-    spec = predictor.spec
+    spec, dataset = predictor.spec, trained_on(architecture, models, decisions)
     experiment = tracking.configure(dataset)
     example = generate(SyntheticSettings(records=300, seed=0))[0][:1].astype(np.float32)
     signature = ModelSignature(
@@ -71,7 +71,7 @@ def register(
             client.set_registered_model_alias(NAME, alias, known.version)
             return f"models:/{NAME}@{alias}"
     tags |= tracking.origin()
-    if not _is_committed():
+    if not (is_evaluated(architecture, models) and _is_committed()):
         tags["git.dirty"] = "true"
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -106,7 +106,7 @@ def register(
     if tags["git.dirty"] == "true":
         described += " Made from code, params or results that no commit has."
     elif commit := tags.get("git.commit"):
-        again = f"git checkout {commit} && dvc repro {evaluation_stage(architecture)}"
+        again = f"git checkout {commit} && dvc repro {stage_name('evaluate', architecture)}"
         described += f" To make it again: `{again}`."
     client.update_model_version(NAME, number, described)
     for key, value in tags.items():

@@ -12,13 +12,8 @@ import numpy as np
 from mlflow.exceptions import MlflowException
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
-from ecg_temporal.inference.predictor import (
-    PLAUSIBLE_MV,
-    SHORTEST_SECONDS,
-    Predictor,
-    load_predictor,
-    span_mv,
-)
+from ecg_temporal.inference.predictor import SHORTEST_SECONDS, Predictor, load_predictor
+from ecg_temporal.ptbxl.amplitude import is_plausible, span_mv
 from ecg_temporal.training.hardware import choose_hardware
 
 LARGEST_MICROVOLTS = np.iinfo(np.int16).max
@@ -50,7 +45,7 @@ class ServedPredictor(PythonModel):  # type: ignore[misc]
                 f"a sample is missing or beyond ±{LARGEST_MICROVOLTS} microvolts"
             )
         for k, record in enumerate(signals):
-            if not PLAUSIBLE_MV[0] <= span_mv(record) <= PLAUSIBLE_MV[1]:
+            if not is_plausible(record):
                 raise MlflowException.invalid_parameter_value(
                     f"the leads of record {k} span {1000 * span_mv(record):.3g} (the median of those that "
                     "are not constant), which is no ECG in microvolts: is the unit right?"

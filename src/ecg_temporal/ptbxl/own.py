@@ -14,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ecg_temporal.ptbxl import raw
+from ecg_temporal.ptbxl.amplitude import PLAUSIBLE_MV, is_plausible, span_mv
 from ecg_temporal.ptbxl.collect import pack
 from ecg_temporal.ptbxl.labels import FOLDS
 from ecg_temporal.ptbxl.waveforms import SAMPLES, SECONDS, RecordError, read_record
@@ -101,14 +102,29 @@ def collect_own(tree: Path, folder: Path, on_bad_record: Literal["fail", "skip"]
     )
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
     origin = raw.Origin(raw.OWN, sha256[:12], {TABLE: f"SHA-256 {sha256}"})
-    return pack(tree, table, statements, folder, origin, on_bad_record, _first_ten_seconds)
+    odd: list[str] = []
+
+    def read(record: Path) -> NDArray[np.int16]:
+        signals = _first_ten_seconds(record)
+        if not is_plausible(signals):
+            odd.append(f"{record}: {span_mv(signals):.3g} mV")
+        return signals
+
+    manifest = pack(tree, table, statements, folder, origin, on_bad_record, read)
+    if odd:
+        low, high = PLAUSIBLE_MV
+        print(
+            f"The leads of {len(odd):,} of {len(table):,} records span less than {low:g} or more than "
+            f"{high:g} mV (their median; {odd[0]}): are unit and gain right?"
+        )
+    return manifest
 
 
 def deal(labels: list[list[str]], patients: list[str]) -> NDArray[np.int64]:
     """Return a fold, 1 to 10, for each record: patients stay whole, and every label is spread over the folds.
 
     Patients are dealt like cards, those with the rarest label first, those of one label in an order that
-    depends on their names alone.
+    depends on their names alone; folds 10 and 9, which figures come from, get theirs before the others.
     """
     count = pd.Series([name for of_one in labels for name in of_one], dtype=str).value_counts().to_dict()
     rarest: dict[str, tuple[int, str]] = {}
@@ -116,7 +132,8 @@ def deal(labels: list[list[str]], patients: list[str]) -> NDArray[np.int64]:
         here = min(((count[name], name) for name in of_one), default=(len(labels) + 1, ""))
         rarest[patient] = min(here, rarest.get(patient, here))
     order = sorted(rarest, key=lambda p: (rarest[p], hashlib.sha256(p.encode()).hexdigest()))
-    fold = {patient: k % N_FOLDS + 1 for k, patient in enumerate(order)}
+    dealt = (10, 9, *range(1, 9))
+    fold = {patient: dealt[k % N_FOLDS] for k, patient in enumerate(order)}
     return np.array([fold[patient] for patient in patients])
 
 
@@ -223,4 +240,6 @@ def _first_ten_seconds(path: Path) -> NDArray[np.int16]:
     if signals.shape[1] < SAMPLES:
         seconds = signals.shape[1] * SECONDS / SAMPLES
         raise RecordError("another length", f"{path}: {seconds:g} s are fewer than {SECONDS:g}")
+    if not np.ptp(signals[:, :SAMPLES], axis=1).any():
+        raise RecordError("no signal", f"{path}: all twelve leads are constant")
     return signals[:, :SAMPLES]
