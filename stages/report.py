@@ -83,8 +83,7 @@ def main() -> None:
     manifest = json.loads((RAW / "manifest.json").read_text(encoding="utf-8"))
     # One's own records have no ids but those that the fetch stage gave them.
     named = records["filename_lr"] if manifest["dataset"] == OWN else pd.Series(records.index, records.index)
-    flat_leads = {str(named[int(ecg_id)]): leads for ecg_id, leads in manifest["flat_leads"].items()}
-    faults = data_faults(manifest["skipped"], flat_leads, splits["train"].absent)
+    faults = data_faults(manifest, named, splits["train"].absent)
     page = comparison_page(
         recipe,
         table,

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
 
@@ -38,10 +39,10 @@ def read_stages(lock: Path) -> Stages:
     return dict(found["stages"])
 
 
-def stage_name(kind: str, architecture: str, seed: int | None = None) -> str:
+def stage_name(kind: str, architecture: str, seed: Hashable | None = None) -> str:
     """Return how dvc.yaml calls a stage of an architecture: train (of a seed), predict, probe or evaluate."""
     if architecture == CANDIDATE:
-        return f"{kind}_model" if seed is None else f"{kind}_model@{seed}"
+        return f"{kind}_model@{CANDIDATE if seed is None else seed}"
     return f"{kind}@{architecture}" if seed is None else f"{kind}@{architecture}-{seed}"
 
 

@@ -52,6 +52,7 @@ def test_platt_scaling_finds_the_distortion_again():
     found = fit_platt(labels, logits)
     np.testing.assert_allclose(found.slope, 0.5, rtol=0.05)
     np.testing.assert_allclose(found.intercept, 0.5, atol=0.05)
+    assert not found.is_identity.any()
 
 
 @pytest.mark.parametrize("records", [1, 2, 50])
@@ -63,6 +64,7 @@ def test_a_class_that_is_all_alike_or_upside_down_is_left_as_it_is(records, rng)
     found = fit_platt(labels, logits)
     np.testing.assert_array_equal(found.slope, 1)
     np.testing.assert_array_equal(found.intercept, 0)
+    assert found.is_identity.all()
 
 
 def test_separable_classes_and_equal_logits_stay_finite():

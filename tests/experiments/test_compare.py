@@ -88,6 +88,10 @@ def test_what_is_said_in_words_knows_which_way_is_better(case):
     assert "Average precision by diagnosis (false discovery rate below 5%): a +" in said
     table = [line for line in said.splitlines() if line.startswith("|")]
     assert len(table) == len(TITLES) + 2 and len({len(line) for line in table}) == 1
+    of_each = pair.figures.set_index("metric")
+    for line, metric in zip(table[2:], TITLES, strict=True):
+        cells = [cell.strip(" *") for cell in line.split("|")]
+        assert cells[2:4] == [f"{of_each.loc[metric, name]:.4f}" for name in ("first", "second")]
     turned = compared(second, first, labels)
     assert "plain is worse in macro-AUPRC;" in pair_page(turned, "plain@better", "plain")
 

@@ -1,6 +1,7 @@
 import hashlib
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -97,6 +98,15 @@ def fetched(tree):
 
 
 WANTED = {name: content for name, content in FILES.items() if "500" not in name}
+
+
+def test_of_two_at_once_the_second_waits_and_finds_all_there(server, tmp_path):
+    with ThreadPoolExecutor(2) as pool:
+        both = [pool.submit(download.download, tmp_path / "tree", (server.url,)) for _ in range(2)]
+        assert all(job.result() for job in both)
+    assert fetched(tmp_path / "tree") == WANTED
+    asked = [name for name, _ in server.requests if name != "SHA256SUMS.txt"]
+    assert sorted(asked) == sorted(set(asked))
 
 
 def test_a_networks_login_page_is_no_mirror(server, tmp_path):

@@ -39,11 +39,20 @@ from ecg_temporal.evaluation.settings import RULES
 from ecg_temporal.evaluation.summary import HEADLINE, THRESHOLDED, by_class, by_rule, by_seed, headline
 from ecg_temporal.models.settings import ArchitectureSettings
 from ecg_temporal.probing.settings import ProbeSettings
+from ecg_temporal.ptbxl.raw import OWN
 from ecg_temporal.reporting import figures, svg
 from ecg_temporal.reporting.examples import choose_examples, predicted_of_each
 from ecg_temporal.reporting.html import Shown, _row_of, line_class, report_page
 from ecg_temporal.reporting.markdown import CALIBRATION, RULE_METRICS, _after_holm, comparison_page
-from ecg_temporal.reporting.style import RULE_TEXTS, context_shown, describe, leaning, order_shown, trained_on
+from ecg_temporal.reporting.style import (
+    COSTS,
+    RULE_TEXTS,
+    context_shown,
+    describe,
+    leaning,
+    order_shown,
+    trained_on,
+)
 from ecg_temporal.reporting.tables import (
     METRICS,
     PAPER,
@@ -583,6 +592,17 @@ def test_the_drawings_name_what_they_draw(case):
     assert what in right.get_ylabel() and what == "macro-AUPRC, ≥ 10 positives"
     for line, name in zip(right.lines, RECIPE.compared, strict=True):
         np.testing.assert_array_equal(line.get_ydata(), context.loc[name])
+    scores = pd.Series({name: 0.5 + k / 10 for k, name in enumerate(RECIPE.compared)})
+    for axes, (column, (_, unit)) in zip(
+        figures.pareto(findings.cost, scores, RECIPE.compared, "").axes, COSTS.items(), strict=True
+    ):
+        points = [line.get_xydata()[0].tolist() for line in axes.lines[: len(scores)]]
+        assert points == [[findings.cost.loc[name, column] / unit, scores[name]] for name in RECIPE.compared]
+    values = of_metric(findings.intervals, "macro_auprc").loc[list(RECIPE.compared), "value"]
+    axes = figures.depth(findings.intervals, RECIPE.compared, pd.Series(dtype=float), "").axes[0]
+    marked = [line.get_ydata() for line in axes.lines if line.get_marker() != "None"]
+    assert sorted(np.concatenate(marked)) == sorted(values)
+    assert any(len(line.get_ydata()) == 2 and line.get_linewidth() == 1.2 for line in axes.lines)
     left, right = figures.learning_curves(results.history, RECIPE.compared, "").axes[:2]
     assert (
         left.lines[0].get_ydata().tolist() == [0.3, 0.2] and right.lines[0].get_ydata().tolist() == [0.4] * 2
@@ -677,6 +697,21 @@ def table_after(page, words):
     return pd.DataFrame([line[1:] for line in lines], [line[0] for line in lines], head[1:])
 
 
+NAMES_BY_ID = pd.Series({9: "clinic/nine"})
+
+
+def manifest(dataset, skipped, flat_leads):
+    return {"dataset": dataset, "skipped": skipped, "flat_leads": flat_leads}
+
+
+def test_own_records_are_called_by_their_names():
+    given = manifest(OWN, {"7": "clinic/seven.dat: no such file"}, {"9": ["V3"]})
+    assert data_faults(given, NAMES_BY_ID, []) == [
+        "a record was left out: clinic/seven.dat: no such file",
+        "record clinic/nine has a constant lead: V3",
+    ]
+
+
 def test_every_figure_draws_and_synthetic_data_says_so(case, splits, tmp_path):
     _, labels, results, findings = case
     table = comparison(results, ARCHITECTURES, trivial_lines(CLASSES, labels["test"], labels["train"]), True)
@@ -696,7 +731,9 @@ def test_every_figure_draws_and_synthetic_data_says_so(case, splits, tmp_path):
         splits["test"].description,
         300,
         ["figures/a.png"],
-        data_faults({"7": "r7.dat: no such file"}, {"9": ["V3"]}, ["PMI"]),
+        data_faults(
+            manifest("PTB-XL", {"7": "r7.dat: no such file"}, {"9": ["V3"]}), pd.Series({9: 9}), ["PMI"]
+        ),
     )
     for part in (
         SYNTHETIC,
@@ -777,7 +814,7 @@ def page_of(labels, results, findings, splits, recipe=RECIPE):
     about = replace(splits["test"].description, classes=CLASSES)
     counts = pd.DataFrame({"subclass": CLASSES, "all": [10, 20, 3]})
     shown = Shown(predicted_of_each(truth, decisions), examples, signals, list(map(str, range(300))))
-    faults = data_faults({"7": "<r7>.dat: no such file"}, {}, [])
+    faults = data_faults(manifest("PTB-XL", {"7": "<r7>.dat: no such file"}, {}), NAMES_BY_ID, [])
     records = pd.DataFrame({"patient_id": PATIENTS, "sex": PATIENTS % 2, "age": 50.0}, range(300))
     people = population(records, {"train": np.arange(200), "test": np.arange(200, 300)})
     return report_page(recipe, table, results, findings, about, people, counts, faults, shown)

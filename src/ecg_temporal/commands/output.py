@@ -6,6 +6,8 @@ from typing import Any
 
 from ecg_temporal.ptbxl.names import full_names
 
+LONGEST_NAME = 90
+
 
 def named(classes: list[str], probabilities: Any, decisions: Any) -> list[tuple[str, float, bool]]:
     """Return full name, probability and decision of each class, the likeliest first."""
@@ -14,9 +16,9 @@ def named(classes: list[str], probabilities: Any, decisions: Any) -> list[tuple[
     return [(full.get(classes[k], classes[k]), float(probabilities[k]), bool(decisions[k])) for k in order]
 
 
-def shortened(name: str, longest: int = 90) -> str:
+def shortened(name: str) -> str:
     """Return a record's name as a title holds it: of a long path, the end."""
-    return name if len(name) <= longest else f"…{name[-longest:]}"
+    return name if len(name) <= LONGEST_NAME else f"…{name[-LONGEST_NAME:]}"
 
 
 def refuse_unwritable(folder: Path) -> None:

@@ -379,7 +379,7 @@ def _ranking(truth: NDArray[np.bool_], scores: NDArray[np.floating], draws: Draw
         # Negatives ranked above a group's positives, and half of those that are tied with them.
         above = (before - (hits - gained)) + (through - hits)
         auc = 1 - (gained * above / 2).sum(axis=0) / (positives * negatives)
-    return np.where(positives > 0, ap, np.nan), np.where((positives > 0) & (negatives > 0), auc, np.nan)
+    return ap, auc  # 0 / 0, which is NaN, where none is drawn
 
 
 def _sums(rows: NDArray[np.intp], edges: NDArray[np.intp], draws: Draws) -> Array:

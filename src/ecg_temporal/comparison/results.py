@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ecg_temporal.lock import stage_name
+
 TABLES = ("per_class", "history", "seeds", "rules")
 
 
@@ -60,7 +62,7 @@ def read_results(metrics: Path, names: list[str], epochs: int) -> Results:
         except (OSError, ValueError, KeyError) as error:
             raise ValueError(f"no results of {name!r} ({error}); run `dvc repro`") from None
         for seed, row in trained[(trained != epochs).any(axis=1)].iterrows():
-            stage = f"train_model@{seed}" if name == "model" else f"train@{name}-{seed}"
+            stage = stage_name("train", name, seed)
             raise ValueError(
                 f"{metrics / 'history' / name}.csv: seed {seed} was trained for {row['max']} epochs, not "
                 f"{epochs}: it is of another recipe; run `dvc repro -f -s {stage} && dvc repro`"

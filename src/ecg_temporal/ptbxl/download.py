@@ -9,6 +9,7 @@ from threading import Event
 from urllib.parse import urljoin, urlsplit
 
 import requests
+from filelock import FileLock
 from requests.adapters import HTTPAdapter
 from tqdm import tqdm
 from urllib3.exceptions import HTTPError
@@ -81,6 +82,7 @@ def download(tree: Path, mirrors: tuple[str, ...] = MIRRORS) -> dict[str, str]:
         if table not in wanted:
             raise DownloadError(f"{base}{SUMS} does not name {table}: is this PTB-XL {VERSION}?")
     with (
+        FileLock(tree.with_name(f"{tree.name}.lock")),  # an experiment's fetch may want the same files
         ThreadPoolExecutor(CONNECTIONS) as pool,
         tqdm(total=len(wanted), unit="file", desc="downloading") as progress,
     ):

@@ -97,8 +97,7 @@ def score_against_size(
         beside_paper = (table["kind"] == "paper").any()
         if beside_paper:
             axes.axhline(PAPER["macro_auprc"], color="black", linewidth=1, linestyle="--")
-        handles = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
-        axes.legend(handles.values(), handles.keys(), frameon=False, ncols=3, loc="best", fontsize=8)
+        axes.legend(**_of_each(axes), frameon=False, ncols=3, loc="best", fontsize=8)
         axes.margins(x=0.2, y=0.14)
         bars = " (± standard deviation over seeds)" if any(spread for _, _, spread, *_ in labels) else ""
         axes.set(xlabel="parameters, millions", ylabel=f"macro-AUPRC, test fold{bars}")
@@ -310,8 +309,7 @@ def pareto(
             axes.set(xlabel=title)
             axes.margins(x=0.15, y=0.12)
         panels[0].set(ylabel="macro-AUPRC, test fold")
-        handles = dict(zip(*reversed(panels[0].get_legend_handles_labels()), strict=True))
-        figure.legend(handles.values(), handles.keys(), loc="outside right center", frameon=False, fontsize=8)
+        figure.legend(**_of_each(panels[0]), loc="outside right center", frameon=False, fontsize=8)
         _title(figure, "What it costs (dashed: nothing cheaper scores higher)", note)
         return figure
 
@@ -346,6 +344,12 @@ def _forest(axes: mpl.axes.Axes, rows: list[dict[Any, Any]], styles: list[tuple[
         axes.plot([row["low"], row["high"]], [place, place], color=color)
         axes.plot(row["difference"], place, color=color, marker=marker)
     axes.axvline(0, color="black", linewidth=0.8)
+
+
+def _of_each(axes: mpl.axes.Axes) -> dict[str, Any]:
+    """Return handles and labels for a legend, each label once."""
+    once = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
+    return {"handles": [*once.values()], "labels": [*once]}
 
 
 def _title(figure: Figure, title: str, note: str) -> None:

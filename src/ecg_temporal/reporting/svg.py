@@ -14,7 +14,7 @@ from unicodedata import east_asian_width
 import numpy as np
 from numpy.typing import NDArray
 
-WIDTH, HEIGHT = 640, 360
+WIDTH, HEIGHT, ROW = 640, 360, 22
 LEFT, RIGHT, TOP, BOTTOM = 64, 16, 12, 48
 LETTER = 6.6
 """Width of one, on average."""
@@ -81,9 +81,9 @@ def lines(
     return _svg(body, f"{y_label} by {x_label}")
 
 
-def forest(marks: Sequence[Mark], label: str, row: int = 22) -> str:
+def forest(marks: Sequence[Mark], label: str) -> str:
     """Return a row per mark: its name, its value `x` as a point and its interval as a bar; a line at zero."""
-    left, height = max(150, _wide([m.name for m in marks]) + 16), TOP + BOTTOM + row * len(marks)
+    left, height = max(150, _wide([m.name for m in marks]) + 16), TOP + BOTTOM + ROW * len(marks)
     values = [v for m in marks for v in (m.x, m.low, m.high) if v is not None and not math.isnan(v)]
     low, high = min([0.0, *values]), max([0.0, *values])
     span = (high - low) or 1.0
@@ -101,7 +101,7 @@ def forest(marks: Sequence[Mark], label: str, row: int = 22) -> str:
         )
     body += f'<path class="axis" d="M{x(0):.1f} {TOP}V{base}"/>'
     for k, m in enumerate(marks):
-        y = TOP + row * (k + 0.5)
+        y = TOP + ROW * (k + 0.5)
         body += f'<text class="name" x="{left - 8}" y="{y + 4:.1f}" text-anchor="end">{escape(m.name)}</text>'
         if math.isnan(m.x) or m.low is None or m.high is None or math.isnan(m.low):
             continue

@@ -13,6 +13,7 @@ from ecg_temporal.comparison.results import Results, positives
 from ecg_temporal.comparison.verdict import CANDIDATE, LOWER_IS_BETTER, ROUNDING, Verdict, amount
 from ecg_temporal.evaluation.summary import COMMON
 from ecg_temporal.models.settings import ArchitectureSettings
+from ecg_temporal.ptbxl.raw import OWN
 from ecg_temporal.reporting.style import describe, leaning
 
 SYNTHETIC = "SYNTHETIC DATA: these figures say only that the code runs"
@@ -184,12 +185,19 @@ def class_table(classes: pd.DataFrame, per_class: pd.DataFrame, against: str, ot
     return aligned(rows, text_columns=1)
 
 
-def data_faults(skipped: dict[str, str], flat_leads: dict[str, list[str]], unlearned: list[str]) -> list[str]:
-    """Return what was wrong with the data, a sentence each: records left out, constant leads, classes."""
+def data_faults(manifest: dict[str, Any], named: pd.Series, unlearned: list[str]) -> list[str]:
+    """Return what was wrong with the data, a sentence each: records left out, constant leads, classes.
+
+    `manifest` is that of data/raw, `named` what its records are called, by id. Those of one's own have no id
+    that anybody knows; what was left out has none but it, and a reason that begins with its path.
+    """
+    own = manifest["dataset"] == OWN
+    skipped = [("a record" if own else f"record {k}", why) for k, why in manifest["skipped"].items()]
+    constant = [(named[int(k)], ", ".join(leads)) for k, leads in manifest["flat_leads"].items()]
     return [
         *(f"{name}: no training record has it, so that it can't be learned" for name in unlearned),
-        *(f"record {name} was left out: {reason}" for name, reason in skipped.items()),
-        *(f"record {name} has a constant lead: {', '.join(leads)}" for name, leads in flat_leads.items()),
+        *(f"{name} was left out: {why}" for name, why in skipped),
+        *(f"record {name} has a constant lead: {leads}" for name, leads in constant),
     ]
 
 
