@@ -430,6 +430,9 @@ def test_the_verdict_reads_as_a_sentence():
     small = Verdict("macro_auprc", "cnn_bilstm", "cnn", -0.02, None, None)
     text = sentence(small, values, ARCHITECTURES)
     assert text.startswith("**The test fold is too small to say**: the best") and text.endswith("is -0.0200.")
+    unknown = {**recurrent, "low": np.nan, "high": np.nan}
+    text = sentence(replace(smaller, low=None, high=None), values_of_three, wide, unknown)
+    assert text.startswith("**The test fold is too small to say**") and "spans 0" not in text
     same = Verdict("macro_auprc", "cnn_bilstm", "cnn_bilstm", 0, None, None)
     assert "measurably" not in sentence(same, values, ARCHITECTURES)
 

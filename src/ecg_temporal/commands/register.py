@@ -3,7 +3,6 @@
 import argparse
 import os
 import sys
-import warnings
 
 from mlflow.exceptions import MlflowException
 
@@ -16,9 +15,8 @@ from ecg_temporal.tracking import without_secrets
 
 def run(options: argparse.Namespace) -> None:
     """Run the command."""
-    # MLflow's advice and bars would hide what is printed here.
+    # MLflow's bars would hide what is printed here.
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    warnings.filterwarnings("ignore", message=".*Add type hints to the `predict` method")
     for alias, name in winners().items():
         try:
             registered = register(name, options.rule, alias)

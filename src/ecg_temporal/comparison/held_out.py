@@ -28,6 +28,9 @@ def decide(
     patients : array [records]
         Whose each record of `split` is.
 
+    Raises:
+        ValueError: `split` is the validation fold, and of too few patients, as in `cross_fit`.
+
     """
     decisions = np.empty(predictions.logits[split].shape, bool)
     for seed, part, fitted in _fitted(rule, labels, predictions, split, patients):

@@ -62,6 +62,9 @@ def compare(
         from other patients.
     bootstrap : BootstrapSettings
 
+    Raises:
+        ValueError: `split` is the validation fold, and of too few patients to learn rules from others.
+
     """
     draws = draw(patients, bootstrap.replicates, bootstrap.seed)
     both = tqdm({"first": first, "second": second}.items(), unit="experiment", desc="resampling")

@@ -43,6 +43,10 @@ def register(
     models, decisions : Path
         DVC's folders of these names.
 
+    Raises:
+        ValueError: as `load_predictor`.
+        MlflowException: the store refuses, or does not answer.
+
     """
     predictor = load_predictor(architecture, rule, choose_hardware("cpu", "fp32"), models, decisions)
     spec, dataset = predictor.spec, trained_on(architecture, models, decisions)

@@ -227,46 +227,49 @@ def sentence(
     `Findings.recurrence`.
     """
     metric = METRICS[verdict.metric].split()[0]
+    of_least, of_best = (f"{values[name]:.4f}" for name in (verdict.least, verdict.best))
     winner = f"{verdict.best} ({describe(architectures[verdict.best])})"
-    least = architectures[verdict.least]
-    layers, _ = amount(least)
-    measurable = recurrence is not None and leaves_out_zero(recurrence)
-    if not verdict.decided:
-        what = "The test fold is too small to say"
-    elif all(amount(each)[0] == 0 for each in architectures.values()):
-        what = "No recurrent layer is compared"
-    elif recurrence is not None and measurable and recurrence["difference"] > 0:
-        # Ahead of the least, which is level with a larger CNN nevertheless.
-        what = f"{verdict.least} is enough"
-    else:
-        what = "No gain from a recurrent layer was found" if layers == 0 else f"{describe(least)} is enough"
-    said = f"**{what}**: "
-    if recurrence is not None and not measurable and verdict.decided and verdict.least != verdict.best:
+    apart = difference(asdict(verdict), bold=False)
+    said = f"**{_headline(verdict, architectures, recurrence)}**: "
+    apart_by_chance = verdict.decided and verdict.least != verdict.best
+    if recurrence is not None and apart_by_chance and not leaves_out_zero(recurrence):
         strongest = recurrence["architecture"]
         return (
             f"{said}{strongest}, the best with one, has a {metric} of {values[strongest]:.4f}, "
-            f"{verdict.least} without has {values[verdict.least]:.4f}; the 95% interval of the difference, "
-            f"{difference(recurrence, bold=False)}, spans 0. The best of all is {winner}, "
-            f"{values[verdict.best]:.4f}, from which {verdict.least} differs by "
-            f"{difference(asdict(verdict), bold=False)}."
+            f"{verdict.least} without has {of_least}; the 95% interval of the difference, "
+            f"{difference(recurrence, bold=False)}, spans 0. The best of all is {winner}, {of_best}, from "
+            f"which {verdict.least} differs by {apart}."
         )
-    said += f"the best {metric}, {values[verdict.best]:.4f}, is that of {winner}"
-    if verdict.least == verdict.best:
-        less = verdict.decided and any(amount(each) < amount(least) for each in architectures.values())
-        said += ", and all with less temporal modelling are measurably worse." if less else "."
-    else:
-        apart = difference(asdict(verdict), bold=False)
-        spans = f"the 95% interval of the difference, {apart}, spans 0"
+    said += f"the best {metric}, {of_best}, is that of {winner}"
+    if verdict.least != verdict.best:
+        said += f", and {verdict.least} has {of_least}; "
         said += (
-            f", and {verdict.least} has {values[verdict.least]:.4f}; "
-            f"{spans if verdict.decided else f'the difference is {apart}'}."
+            f"the 95% interval of the difference, {apart}, spans 0"
+            if verdict.decided
+            else f"the difference is {apart}"
         )
+    elif verdict.decided and any(
+        amount(each) < amount(architectures[verdict.least]) for each in architectures.values()
+    ):
+        said += ", and all with less temporal modelling are measurably worse"
+    said += "."
     if recurrence is not None:
-        said += (
-            f" The best with recurrence, {recurrence['architecture']}, differs from {verdict.least} by "
-            f"{difference(recurrence, bold=False)}."
-        )
+        said += f" The best with recurrence, {recurrence['architecture']}, differs from {verdict.least} by "
+        said += f"{difference(recurrence, bold=False)}."
     return said
+
+
+def _headline(
+    verdict: Verdict, architectures: dict[str, ArchitectureSettings], recurrence: dict[str, Any] | None
+) -> str:
+    if not verdict.decided:
+        return "The test fold is too small to say"
+    if all(amount(each)[0] == 0 for each in architectures.values()):
+        return "No recurrent layer is compared"
+    if recurrence is not None and recurrence["difference"] > 0 and leaves_out_zero(recurrence):
+        return f"{verdict.least} is enough"  # level with the best, a larger CNN, and behind a recurrent one
+    least = architectures[verdict.least]
+    return f"{describe(least)} is enough" if amount(least)[0] else "No gain from a recurrent layer was found"
 
 
 def aligned(rows: list[list[str]], text_columns: int) -> str:
