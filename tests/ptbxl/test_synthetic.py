@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from ecg_temporal.ptbxl import synthetic
 from ecg_temporal.ptbxl.labels import label_matrix, parse_codes, split_rows
 from ecg_temporal.ptbxl.settings import SyntheticSettings
 from ecg_temporal.ptbxl.synthetic import generate, statements
@@ -59,3 +60,23 @@ def test_statements_change_what_they_change_in_medicine(dataset):
     assert depth("IMI", "AVF") > 1.3 * depth("NORM", "AVF")  # inferior Q
     assert height("ASMI", "V3") < height("NORM", "V3")  # lost R
     assert height("RVH", "V1") > 2 * height("NORM", "V1")
+
+
+@pytest.mark.parametrize("code", synthetic._FREQUENCY)
+def test_every_statement_shows_in_some_lead(code, monkeypatch):
+    def drawn():
+        present = {code: np.full(32, True)}
+        others = dict.fromkeys({*synthetic._EFFECTS} - {code}, np.full(32, False))
+        rng = np.random.default_rng(0)
+        return synthetic._signals(present | others, np.full(32, False), rng).astype(float)
+
+    with_it = drawn()
+    monkeypatch.setitem(synthetic._EFFECTS, code, ())
+    change = np.sqrt(((with_it - drawn()) ** 2).mean(axis=(0, 2)))
+    assert change.max() > 20  # microvolts
+
+
+def test_blocks_of_one_bundle_exclude_each_other(dataset):
+    codes = [set(of_record) for of_record in dataset[2]]
+    for group in ({"CLBBB", "CRBBB", "IRBBB", "ILBBB", "IVCD", "WPW"}, {"LAFB", "LPFB"}, {"1AVB", "2AVB"}):
+        assert max(len(group & of_record) for of_record in codes) == 1
