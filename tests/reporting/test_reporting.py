@@ -892,6 +892,18 @@ def test_the_charts_and_bold_figures_are_those_of_the_findings(case, html):
     for row in table.findall("tr")[: len(ARCHITECTURES)]:
         cell = of_metric(findings.intervals, "macro_auprc").loc[row.find("th").text]
         assert row.find("td").findall("small")[0].text == f"{cell['low']:.4f} – {cell['high']:.4f}"
+    score = of_metric(findings.intervals, "macro_auprc")["value"]
+    context, _, of_context = context_shown(findings.context, findings.longer)
+    for name in RECIPE.compared:
+        for column, (label, unit) in COSTS.items():
+            spent = svg._short(findings.cost.loc[name, column] / unit)
+            assert f"<title>{name}: {label} {spent}, macro-AUPRC {score[name]:.4f}</title>" in page
+        for seconds, value in context.loc[name].items():
+            assert f"<title>{name}: seconds of signal {seconds:g}, {of_context} {value:.4f}</title>" in page
+    assert f"<title>BiLSTM: recurrent layers 1, macro-AUPRC {score['cnn_bilstm']:.4f}</title>" in page
+    for what, values in (("training loss", [0.3, 0.2]), ("macro-AUPRC, validation", [0.4, 0.4])):
+        for epoch, value in enumerate(values, 1):
+            assert f"<title>cnn: epoch {epoch}, {what} {value:.4f}</title>" in page
     mean, share, _ = findings.reliability["calibrated"]
     point = f"predicted probability {mean[0]:.4g}, share of positive records {share[0]:.4f}"
     assert f"<title>calibrated: {point}</title>" in page
