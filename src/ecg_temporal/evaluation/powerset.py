@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
+from scipy.special import logsumexp
 
 Array = NDArray[np.float64]
 BLOCK = 4_000_000
@@ -61,7 +62,7 @@ def fit_weight(known: LabelSets, labels: NDArray[np.integer], logits: NDArray[np
         total = 0.0
         for rows in _blocks(len(logits), len(known.sets)):
             scores = set_scores(known.sets, weight * known.lift, logits[rows])
-            total += np.logaddexp.reduce(scores, axis=1).sum() - scores[range(len(scores)), place[rows]].sum()
+            total += logsumexp(scores, axis=1).sum() - scores[range(len(scores)), place[rows]].sum()
         return total
 
     return float(minimize_scalar(loss, bounds=(0, 1), method="bounded", options={"xatol": 1e-3}).x)
