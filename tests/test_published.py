@@ -52,7 +52,7 @@ def test_a_newcomer_pulls_the_winner_and_predicts_real_records(ptbxl_tree, tmp_p
     table = table[table["strat_fold"] == 10].head(200)
     names = "\n".join(str(ptbxl_tree / name) for name in table["filename_lr"])
     (tmp_path / "records.txt").write_text(names)
-    run(f"git init -q && dvc pull -r published train@{WINNER}-{{0,1,2}} evaluate@{WINNER}")
+    run(f"git init -q && dvc pull -r published train@{WINNER}-{{0..4}} evaluate@{WINNER}")
     run("xargs ecg-temporal predict --out found.csv < records.txt")
     found = pd.read_csv(tmp_path / "found.csv")
     assert found["record"].tolist() == names.splitlines()
