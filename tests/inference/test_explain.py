@@ -3,7 +3,6 @@ from itertools import cycle
 import numpy as np
 import pytest
 import torch
-from test_inference import write
 
 from conftest import FP32
 from ecg_temporal import cli
@@ -15,6 +14,7 @@ from ecg_temporal.inference.predictor import Predictor, load_predictor
 from ecg_temporal.models.settings import ArchitectureSettings, TrunkSettings
 from ecg_temporal.ptbxl.waveforms import LEADS
 from ecg_temporal.training.artifacts import ModelSpec
+from records import write
 
 CHEST, INFERIOR = ("V1", "V2", "V3", "V4"), ("II", "III", "AVF")
 

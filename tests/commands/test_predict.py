@@ -6,159 +6,22 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from shutil import copytree, rmtree
+from shutil import rmtree
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import scipy.io
-import torch
-import wfdb
-from scipy.signal import resample_poly
-from scipy.special import expit
 
 from conftest import FP32
 from ecg_temporal import cli
 from ecg_temporal.commands.output import named
 from ecg_temporal.comparison.verdict import Verdict, write_verdict
 from ecg_temporal.evaluation.decisions import ThresholdRule, read_rules, write_rules
-from ecg_temporal.inference.paper import draw_ecg
-from ecg_temporal.inference.predictor import load_predictor, winners
+from ecg_temporal.inference.predictor import load_predictor
 from ecg_temporal.inference.records import find_records, read_ecg
-from ecg_temporal.ptbxl.names import NAMES, full_names
+from ecg_temporal.ptbxl.names import NAMES
 from ecg_temporal.ptbxl.waveforms import LEADS, RecordError
-from ecg_temporal.training.batches import pieces
-
-PRINTED = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
-CODES = "# Age: 50\n# Dx: 426783006,164889003\n"
-
-
-def write(folder, name, signals, rate=100, gain=1000.0, order=LEADS, unit="mV", fmt="16"):
-    """Write int16 microvolts [12, samples] as a record of these properties."""
-    millivolts = np.array([signals[LEADS.index(lead)] for lead in order]).T / 1000
-    if rate != 100:
-        millivolts = resample_poly(millivolts, rate, 100, axis=0, padtype="line")
-    physical = millivolts * {"mV": 1, "uV": 1000}[unit]
-    folder.mkdir(exist_ok=True)
-    adc = {"adc_gain": [gain] * 12, "baseline": [0] * 12}
-    wfdb.wrsamp(name, rate, [unit] * 12, list(order), physical, fmt=[fmt] * 12, write_dir=str(folder), **adc)
-
-
-def write_mat(folder, name, signals, first="{name} 12 500 {samples}", form="16+24 1000/mV", tail=CODES):
-    """Write a record as the PhysioNet/CinC Challenge does: MATLAB version 4, at 500 Hz, with codes."""
-    samples = np.rint(resample_poly(signals.astype(float), 5, 1, axis=1, padtype="line")).astype(np.int16)
-    folder.mkdir(exist_ok=True)
-    scipy.io.savemat(folder / f"{name}.mat", {"val": samples}, format="4")
-    leads = "".join(
-        f"{name}.mat {form} 16 0 {row[0]} {int(row.sum(dtype=np.int16))} 0 {lead}\n"
-        for row, lead in zip(
-            samples, ["I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6"], strict=True
-        )
-    )
-    record_line = first.format(name=name, samples=samples.shape[1])
-    (folder / f"{name}.hea").write_text(f"{record_line}\n{leads}{tail}")
-
-
-UNKNOWN = "# Rx: Unknown\n# Hx: Unknown\n# Sx: Unknown\n"
-
-
-@pytest.mark.parametrize(
-    ("name", "first", "form", "tail", "codes"),
-    [
-        ("A0002", "{name} 12 500 {samples}", "16+24 1000/mV", "#Dx:\n#Rx: Unknown\n", []),
-        # As the Challenges' A0001 (CPSC, 2020), E00001 (Georgia, 2021) and JS00001 (Chapman, 2021).
-        (
-            "A0001",
-            "{name} 12 500 {samples} 05-Feb-2020 11:39:16",
-            "16+24 1000/mV",
-            "#Age: 74\n#Sex: Male\n#Dx: 59118001\n" + UNKNOWN.replace("# ", "#"),
-            ["59118001"],
-        ),
-        (
-            "E00001",
-            "{name} 12 500 {samples}",
-            "16x1+24 1000.0(0)/mV",
-            "# Age: NaN\n# Sex: Female\n# Dx: 426783006,733534002,713427006\n" + UNKNOWN,
-            ["426783006", "733534002", "713427006"],
-        ),
-        (
-            "JS00001",
-            "{name} 12 500 {samples}",
-            "16x1+24 1000.0(0)/mV",
-            "# Age: 85\n# Sex: Male\n# Dx: Unknown\n" + UNKNOWN,
-            [],
-        ),
-    ],
-)
-def test_records_of_the_challenges_are_read(tmp_path, splits, name, first, form, tail, codes):
-    signals = splits["test"].signals[0]
-    write_mat(tmp_path, name, signals, first, form, tail)
-    ecg = read_ecg(tmp_path / name)
-    assert ecg.codes == codes
-    assert np.abs(ecg.signals[:, 50:-50].astype(int) - signals[:, 50:-50]).max() < 20
-    physical = wfdb.rdrecord(str(tmp_path / name)).p_signal  # at 500 Hz, in millivolts
-    np.testing.assert_allclose(
-        ecg.signals, resample_poly(physical.T * 1000, 1, 5, axis=1, padtype="line"), atol=0.51
-    )
-
-
-def test_a_header_with_two_lines_in_one_is_refused_by_name(tmp_path, splits):
-    # As that of JS01052 (Chapman), whose record line and first signal line are merged.
-    write_mat(tmp_path, "JS01052", splits["test"].signals[0])
-    header = tmp_path / "JS01052.hea"
-    header.write_text(header.read_text().replace("\n", " ", 1))
-    with pytest.raises(RecordError, match="JS01052"):
-        read_ecg(tmp_path / "JS01052")
-
-
-def test_any_rate_gain_unit_order_and_format_gives_the_same_probabilities(trained, splits):
-    signals = splits["test"].signals[0]
-    folder = trained / "records"
-    write(folder, "plain", signals)
-    write(folder, "other", signals, 500, 200.0, LEADS[::-1])
-    write(folder, "micro", signals, 250, 1.0, (*LEADS[6:], *LEADS[:6]), "uV")
-    write_mat(folder, "A0001", signals)
-    paths = find_records([folder])
-    assert [path.name for path in paths] == ["A0001", "micro", "other", "plain"]
-    records = [read_ecg(path) for path in paths]
-    assert [ecg.signals.shape for ecg in records] == [(12, 1000)] * 4
-    assert records[0].codes == ["426783006", "164889003"] and records[3].codes == []
-    predictor = load_predictor("cnn_gru", "half", FP32)
-    p, decisions = predictor.predict(ecg.signals for ecg in records)
-    np.testing.assert_allclose(p[:3], p[[3, 3, 3]], atol=0.02)
-    assert decisions.shape == p.shape == (4, 23)
-
-
-def test_the_probabilities_are_the_calibrated_mean_over_pieces_and_seeds(trained, splits):
-    signals = splits["test"].signals[:3]
-    predictor = load_predictor("cnn_gru", "half", FP32)
-    found, decisions = predictor.predict(signals)
-    logits = []
-    with torch.inference_mode():
-        for model in predictor.models:
-            logits += [model(piece) for piece in pieces(torch.from_numpy(signals.copy()), 500)]
-    expected = expit(3.0 * np.mean([x.numpy() for x in logits], axis=0) + 0.2)
-    np.testing.assert_allclose(found, expected, atol=1e-5)
-    np.testing.assert_array_equal(decisions, found >= 0.5)
-
-
-def test_a_seed_that_the_rules_were_not_learned_with_is_left_alone(trained, splits):
-    before, _ = load_predictor("cnn_gru", "half", FP32).predict(splits["test"].signals[:2])
-    (trained / "models" / "cnn_gru" / "1").rename(trained / "models" / "cnn_gru" / "2")
-    with pytest.raises(ValueError, match="models/cnn_gru/1 is not a trained model"):
-        load_predictor("cnn_gru", "half", FP32)
-    copytree(trained / "models" / "cnn_gru" / "2", trained / "models" / "cnn_gru" / "1")
-    after, _ = load_predictor("cnn_gru", "half", FP32).predict(splits["test"].signals[:2])
-    np.testing.assert_array_equal(after, before)
-
-
-def test_records_of_different_lengths_are_predicted_as_each_by_itself(trained, splits):
-    signals = [splits["test"].signals[k][:, :n] for k, n in enumerate((1000, 150, 733, 5000, 150))]
-    predictor = load_predictor("cnn_gru", "half", FP32)
-    together, _ = predictor.predict(signals)
-    alone = np.concatenate([predictor.predict([one])[0] for one in signals])
-    np.testing.assert_allclose(together, alone, atol=1e-5)
-    assert predictor.predict([])[0].shape == (0, 23)
+from records import write, write_mat
 
 
 def test_what_cannot_be_used_is_refused_by_name(trained, splits):
@@ -252,18 +115,6 @@ def test_a_record_may_lie_beside_a_folder_of_its_name_and_be_named_like_a_formul
     assert (trained / "drawn" / folder.name / "r.png").is_file()
     write(folder / "r", "inside", splits["test"].signals[0])
     assert find_records([folder / "r"]) == [folder / "r" / "inside"]
-
-
-def test_the_segments_of_a_record_are_no_records_of_their_own(trained, splits):
-    folder = trained / "records"
-    signals = splits["test"].signals[0]
-    write(folder, "m_1", signals[:, :400])
-    write(folder, "m_2", signals[:, 400:])
-    (folder / "m.hea").write_text("# a comment\nm/2 12 100 1000\nm_1 400\nm_2 600\n")
-    assert find_records([folder]) == [folder / "m"]
-    assert find_records([folder / "m_1"]) == [folder / "m_1"]
-    assert find_records([folder / "m_2.hea", folder / "m.hea"]) == [folder / "m"]  # as `find` lists them
-    np.testing.assert_array_equal(read_ecg(folder / "m").signals, signals)
 
 
 def test_the_rule_is_that_of_the_params_unless_another_is_named(trained, splits, capsys):
@@ -367,12 +218,6 @@ def test_order_is_not_explained_where_nothing_depends_on_it(trained, splits, mon
         cli.main(["explain", "records/good", "NORM", "--model", "cnn", "--part", "order", "--out", "x.png"])
 
 
-def test_every_class_has_a_name_and_other_peoples_labels_have_none(splits):
-    assert full_names(splits["test"].description.classes) == NAMES
-    assert full_names(["NORM", "IMI"]) == {"NORM": "normal ECG", "IMI": "inferior myocardial infarction"}
-    assert full_names(["AMI", "sepsis"]) == {}
-
-
 def test_a_dead_lead_and_an_unlikely_amplitude_are_told(trained, splits, capsys):
     signals = splits["test"].signals[0].copy()
     folder = trained / "records"
@@ -406,12 +251,6 @@ def test_a_lead_far_from_zero_is_moved_to_it_and_that_is_told(trained, splits, c
     assert "leads far from zero, whose mean (mV) is taken away: I +" in capsys.readouterr().err
 
 
-def test_a_record_without_any_signal_is_refused(trained):
-    write(trained / "records", "flat", np.full((12, 1000), 7, np.int16))
-    with pytest.raises(RecordError, match="records/flat: all twelve leads are constant"):
-        read_ecg(trained / "records" / "flat")
-
-
 def test_names_of_records_come_from_stdin_too(trained, splits, capsys, monkeypatch):
     for k, name in enumerate(("one", "two")):
         write(trained / "records", name, splits["test"].signals[k])
@@ -422,38 +261,6 @@ def test_names_of_records_come_from_stdin_too(trained, splits, capsys, monkeypat
     monkeypatch.setattr("sys.stdin", io.StringIO(""))
     with pytest.raises(SystemExit, match="stdin names no record"):
         cli.main(["predict", "-", "--model", "cnn_gru"])
-
-
-def test_the_paper_has_its_true_size_and_no_probability_of_zero():
-    seconds = np.arange(1000) / 100
-    signals = np.tile(1000 * np.sin(2 * np.pi * seconds), (12, 1)).astype(np.int16)
-    found = [("normal ECG", 0.9, True), ("atrioventricular block", 0.004, False)]
-    figure = draw_ecg(signals, 100, "a record", found)
-    paper = figure.axes[0]
-    width = figure.get_size_inches()[0] * 25.4 * paper.get_position().width
-    assert width == pytest.approx(250)  # ten seconds at 25 mm/s
-    height = figure.get_size_inches()[1] * 25.4 * paper.get_position().height
-    assert height == pytest.approx(10 * np.diff(paper.get_ylim())[0])  # 10 mm/mV
-    assert len([line for line in paper.lines if len(line.get_xdata()) > 2]) == 13  # twelve leads, one again
-    assert [text.get_text() for text in figure.texts if "%" in text.get_text()] == [" 90%", " <1%"]
-
-
-def test_each_lead_is_drawn_under_its_name_and_what_is_said_is_bold():
-    # A square wave of another height in each lead: its median is 0, its span says which lead it is.
-    signals = np.tile(np.arange(1000) % 3 == 1, (12, 1)) * 100 * np.arange(1, 13)[:, None]
-    figure = draw_ecg(signals.astype(np.int16), 100, "a record", [("said", 0.6, True), ("not", 0.4, False)])
-    paper = figure.axes[0]
-    traces = [line for line in paper.lines if len(line.get_xdata()) > 2]
-    names = [text for text in paper.texts if text.get_text() in PRINTED]
-    assert len(names) == 13
-    for name in names:
-        x, y = name.get_position()  # over the beginning of its trace
-        below = [t for t in traces if y - 1 < np.median(t.get_ydata()) < y]
-        (trace,) = [t for t in below if abs(t.get_xdata()[0] + 0.06 - x) < 0.02]
-        lead = PRINTED.index(name.get_text())
-        assert np.ptp(trace.get_ydata()) == pytest.approx((lead + 1) / 10)
-    bold = {text.get_text(): text.get_fontweight() for text in figure.texts}
-    assert (bold["said"], bold["not"]) == ("bold", "normal")
 
 
 def test_a_folder_may_be_the_one_that_we_are_in(trained, splits, monkeypatch):
@@ -496,22 +303,3 @@ def test_the_table_has_what_the_predictor_finds_under_the_rule_that_is_asked_for
     listed = named(classes, probabilities[0], decisions[0])
     assert [probability for _, probability, _ in listed] == sorted(probabilities[0], reverse=True)
     assert [made for *_, made in listed] == [True] * 4 + [False] * (len(classes) - 4)
-
-
-def test_the_winner_is_the_least_that_is_enough(tmp_path):
-    write_verdict(tmp_path / "verdict.json", Verdict("macro_auprc", "big", "small", 0.0, 0.0, 0.0))
-    assert winners(tmp_path / "verdict.json") == {"winner": "small", "best": "big"}
-
-
-@pytest.mark.parametrize("suffix", ["", ".hea", ".dat"])
-def test_a_record_may_be_named_by_each_of_its_files_and_last_a_second(tmp_path, splits, suffix):
-    write(tmp_path / "records", "one", splits["test"].signals[0][:, :100])
-    (path,) = find_records([tmp_path / "records" / f"one{suffix}"])
-    assert read_ecg(path).signals.shape == (12, 100)
-
-
-def test_more_pieces_than_a_batch_holds_stay_their_records(trained, splits, monkeypatch):
-    predictor = load_predictor("cnn_gru", "half", FP32)
-    expected, _ = predictor.predict(splits["test"].signals[:9])  # 27 pieces at once
-    monkeypatch.setattr("ecg_temporal.inference.predictor.BATCH_RECORDS", 4)
-    np.testing.assert_allclose(predictor.predict(splits["test"].signals[:9])[0], expected, atol=1e-5)

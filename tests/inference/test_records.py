@@ -1,0 +1,76 @@
+import numpy as np
+import pytest
+import wfdb
+from scipy.signal import resample_poly
+
+from ecg_temporal.inference.records import find_records, read_ecg
+from ecg_temporal.ptbxl.waveforms import RecordError
+from records import UNKNOWN, write, write_mat
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "form", "tail", "codes"),
+    [
+        ("A0002", "{name} 12 500 {samples}", "16+24 1000/mV", "#Dx:\n#Rx: Unknown\n", []),
+        # As the Challenges' A0001 (CPSC, 2020), E00001 (Georgia, 2021) and JS00001 (Chapman, 2021).
+        (
+            "A0001",
+            "{name} 12 500 {samples} 05-Feb-2020 11:39:16",
+            "16+24 1000/mV",
+            "#Age: 74\n#Sex: Male\n#Dx: 59118001\n" + UNKNOWN.replace("# ", "#"),
+            ["59118001"],
+        ),
+        (
+            "E00001",
+            "{name} 12 500 {samples}",
+            "16x1+24 1000.0(0)/mV",
+            "# Age: NaN\n# Sex: Female\n# Dx: 426783006,733534002,713427006\n" + UNKNOWN,
+            ["426783006", "733534002", "713427006"],
+        ),
+        (
+            "JS00001",
+            "{name} 12 500 {samples}",
+            "16x1+24 1000.0(0)/mV",
+            "# Age: 85\n# Sex: Male\n# Dx: Unknown\n" + UNKNOWN,
+            [],
+        ),
+    ],
+)
+def test_records_of_the_challenges_are_read(tmp_path, splits, name, first, form, tail, codes):
+    signals = splits["test"].signals[0]
+    write_mat(tmp_path, name, signals, first, form, tail)
+    ecg = read_ecg(tmp_path / name)
+    assert ecg.codes == codes
+    assert np.abs(ecg.signals[:, 50:-50].astype(int) - signals[:, 50:-50]).max() < 20
+    physical = wfdb.rdrecord(str(tmp_path / name)).p_signal  # at 500 Hz, in millivolts
+    np.testing.assert_allclose(
+        ecg.signals, resample_poly(physical.T * 1000, 1, 5, axis=1, padtype="line"), atol=0.51
+    )
+
+
+def test_a_header_with_two_lines_in_one_is_refused_by_name(tmp_path, splits):
+    # As that of JS01052 (Chapman), whose record line and first signal line are merged.
+    write_mat(tmp_path, "JS01052", splits["test"].signals[0])
+    header = tmp_path / "JS01052.hea"
+    header.write_text(header.read_text().replace("\n", " ", 1))
+    with pytest.raises(RecordError, match="JS01052"):
+        read_ecg(tmp_path / "JS01052")
+
+
+def test_the_segments_of_a_record_are_no_records_of_their_own(trained, splits):
+    folder = trained / "records"
+    signals = splits["test"].signals[0]
+    write(folder, "m_1", signals[:, :400])
+    write(folder, "m_2", signals[:, 400:])
+    (folder / "m.hea").write_text("# a comment\nm/2 12 100 1000\nm_1 400\nm_2 600\n")
+    assert find_records([folder]) == [folder / "m"]
+    assert find_records([folder / "m_1"]) == [folder / "m_1"]
+    assert find_records([folder / "m_2.hea", folder / "m.hea"]) == [folder / "m"]  # as `find` lists them
+    np.testing.assert_array_equal(read_ecg(folder / "m").signals, signals)
+
+
+@pytest.mark.parametrize("suffix", ["", ".hea", ".dat"])
+def test_a_record_may_be_named_by_each_of_its_files_and_last_a_second(tmp_path, splits, suffix):
+    write(tmp_path / "records", "one", splits["test"].signals[0][:, :100])
+    (path,) = find_records([tmp_path / "records" / f"one{suffix}"])
+    assert read_ecg(path).signals.shape == (12, 100)
