@@ -115,6 +115,21 @@ def test_the_stage_refuses_in_a_moment(tmp_path):
     assert "| torch" not in done.stderr.replace("  ", "")  # it takes longer to import than all the rest
 
 
+def test_models_of_seeds_that_are_gone_are_told(tmp_path):
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(changed("train/seeds", [0, 2])))
+    for name in ("cnn/0", "cnn/1", "model/3", "gone/1"):
+        (tmp_path / "models" / name).mkdir(parents=True)
+    done = subprocess.run(
+        [sys.executable, ROOT / "stages" / "check_params.py"],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(ROOT / "src")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stderr.startswith("models/cnn/1, models/model/3: of seeds that params.yaml does not name.")
+
+
 @pytest.mark.parametrize("params", [{}, {"dataset": None}, {"dataset": "Own"}])
 def test_a_dataset_that_is_not_known_is_refused_where_no_stage_did(params):
     with pytest.raises(ParamsError, match="dataset = .* must be one of ptbxl, own, synthetic"):

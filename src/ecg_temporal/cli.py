@@ -40,7 +40,9 @@ def main(arguments: list[str] | None = None) -> None:
     predict.add_argument(
         "--out", type=_file(".csv", ".json"), metavar="FILE", help=".csv or .json; by default CSV to stdout"
     )
-    predict.add_argument("--plot", type=Path, metavar="FOLDER", help="draw each record on ECG paper there")
+    predict.add_argument(
+        "--plot", type=Path, metavar="FOLDER", help="draw each record on ECG paper there, under its path"
+    )
     predict.add_argument("--skip-bad", action="store_true", help="go on after a record that can't be used")
     explain = commands.add_parser(
         "explain",

@@ -25,13 +25,13 @@ from ecg_temporal.ptbxl.waveforms import RecordError
 
 def run(options: argparse.Namespace) -> None:
     """Run the command."""
-    paths, missing = _find(options)
-    _, predictor = load(options.model, options.rule)
     # Before anything that takes long.
     for folder in filter(None, (options.out and options.out.parent, options.plot)):
         refuse_unwritable(folder)
+    paths, missing = _find(options)
     if options.plot:
         _refuse_shared_drawings(options.plot, paths)
+    _, predictor = load(options.model, options.rule)
     records, told = _read(paths, options.skip_bad, predictor)
     if not records:
         raise ValueError("no record is left")
@@ -82,7 +82,8 @@ def _find(options: argparse.Namespace) -> tuple[list[Path], int]:
 def _with_stdin(paths: list[Path]) -> Iterator[Path]:
     for path in paths:
         if str(path) == "-":
-            yield from (Path(line.rstrip("\r\n")) for line in sys.stdin if line.strip())
+            lines = (line.removeprefix("\ufeff").rstrip("\r\n") for line in sys.stdin)  # a Windows editor's
+            yield from (Path(line) for line in lines if line.strip())
         else:
             yield path
 

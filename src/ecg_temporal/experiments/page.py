@@ -12,7 +12,8 @@ from ecg_temporal.reporting.tables import METRICS, STEADY, aligned, difference, 
 
 TITLES = METRICS | STEADY
 KEY = """In brackets 95% intervals: of a paired bootstrap over patients, and with the variance of both's seeds
-added; bold where both leave out 0. p is of the first, and not corrected for the number of metrics."""
+added; bold where both, as far as there are two, leave out 0. p is of the first, and not corrected for the
+number of metrics."""
 
 
 def pair_page(pair: Pair, first: str, second: str) -> str:
