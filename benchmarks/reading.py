@@ -71,4 +71,4 @@ def _records(split: Split) -> Iterator[list[Path]]:
                 baseline=[0] * 12,
                 write_dir=folder,
             )
-        yield [Path(folder) / f"r{k}" for k in range(RECORDS)]
+        yield [Path(folder) / f"r{k}" for k in range(min(RECORDS, len(split)))]

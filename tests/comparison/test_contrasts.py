@@ -19,6 +19,7 @@ COMPARED = {
     "gru3": architecture("gru", 3),
     "lstm2": architecture("lstm", 2),
     "small": architecture("gru", hidden=64),
+    "wide": architecture("lstm", widen=2),
     "mixed": architecture("bilstm+gru"),
     "mixed2": architecture("bilstm+gru", 2),
     "other": architecture("lstm+gru"),

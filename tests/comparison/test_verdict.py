@@ -62,6 +62,12 @@ def test_where_nothing_is_known_the_best_is_not_called_enough_either():
     assert verdict(unknown.fillna(0.0), COMPARED, PARAMETERS, "macro_auprc").decided
 
 
+def test_what_is_not_known_of_one_leaves_the_verdict_decided():
+    apart = {"cnn": (-2, -1), "wide": (-2, -1), "one": (-2, -1), "deep": (float("nan"),) * 2}
+    found = verdict(from_best("bi", apart), COMPARED, PARAMETERS, "macro_auprc")
+    assert found.least == "bi" and found.decided
+
+
 def test_an_interval_that_ends_at_0_but_for_rounding_spans_it():
     rows = from_best("deep", dict.fromkeys(["cnn", "wide", "one", "bi"], (-0.01, -1e-19)))
     assert verdict(rows, COMPARED, PARAMETERS, "macro_auprc").least == "cnn"

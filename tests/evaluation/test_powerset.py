@@ -72,3 +72,10 @@ def test_the_sets_and_their_lift_are_those_that_numpy_counts(rng, order):
     share = (labels.sum(axis=0) + 1) / (len(labels) + 2)
     independent = np.where(rows, share, 1 - share).prod(axis=1)
     np.testing.assert_allclose(lift, np.log(count / len(labels) / independent))
+
+
+def test_the_weight_is_one_at_most():
+    labels, _, marginal, _ = known_joint(20_000)
+    known = label_sets(labels)
+    flatter = known._replace(lift=known.lift / 2)  # of which twice as much would be likeliest
+    assert fit_weight(flatter, labels, marginal) == pytest.approx(1, abs=0.01)

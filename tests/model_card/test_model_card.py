@@ -197,3 +197,4 @@ def test_of_diagnoses_that_fail_alike_none_is_left_out():
     text = _failures(classes, {}, [], [])
     assert re.findall(r"- (\w+): 10% of 20 found", text) == names
     assert re.findall(r"- (\w+): 30% of those", text) == names
+    assert "100% of" not in _failures(classes.assign(recall=[1.0, *classes["recall"][1:]])[:2], {}, [], [])

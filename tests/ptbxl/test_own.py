@@ -113,6 +113,14 @@ def test_dealt_patients_stay_whole_and_labels_are_spread(rng):
     np.testing.assert_array_equal(folds, deal(labels, patients))
 
 
+def test_the_order_of_the_rows_changes_nobodys_fold(rng):
+    labels, patients = [["AF"], ["LVH"], []] * 40, [f"p{k}" for k in range(120)]
+    folds = dict(zip(patients, deal(labels, patients).tolist(), strict=True))
+    order = rng.permutation(120)
+    again = deal([labels[k] for k in order], [patients[k] for k in order])
+    assert dict(zip([patients[k] for k in order], again.tolist(), strict=True)) == folds
+
+
 def test_of_a_label_with_few_records_each_split_has_one():
     labels = [["AF"] if k < 8 else [] for k in range(18)]
     folds = deal(labels, [f"p{k}" for k in range(18)])[:8]
@@ -137,6 +145,11 @@ def test_labels_that_are_as_frequent_as_each_other_are_spread_too(kinds):
         ),
         (lambda t: t.assign(labels=""), "no record has a label"),
         (lambda t: t.assign(labels="AF;findings"), "no label can be called 'findings'"),
+        (
+            lambda t: t.assign(labels=["A\nB", *t["labels"][1:]]),
+            r"label 'A.nB' has a character that can't be",
+        ),
+        (lambda t: t.assign(labels="AF;LVH"), "every record has the same labels .AF, LVH.: nothing to learn"),
         (
             lambda t: t.assign(record=["/data/x", *t["record"][1:]]),
             "record '/data/x' leaves .* write the path from",

@@ -362,6 +362,28 @@ def test_the_candidate_is_never_the_best(case):
     assert found.best == "cnn_mixed" and "model" not in {each.best for each in found.verdicts.values()}
 
 
+@pytest.mark.parametrize("common", ["no class", "every record"])
+def test_labels_that_tell_nothing_apart_decide_nothing(case, common):
+    folder, labels, results, _ = case
+    logits = {name: read_predictions(folder / f"{name}.npz", SEEDS, IDS) for name in ARCHITECTURES}
+    probes = read_probes(folder / "probes", list(ARCHITECTURES), SEEDS)
+    truth = np.ones_like(labels["test"])
+    if common == "no class":  # each has nine positive records
+        truth[9:] = 0
+    found = find(RECIPE, CLASSES, labels | {"test": truth}, PATIENTS, logits, probes, results)
+    assert not found.verdict.decided and found.recurrence is None
+
+
+def test_orders_are_drawn_with_the_patients_of_the_intact_records(case, monkeypatch):
+    folder, labels, results, _ = case
+    logits = {name: read_predictions(folder / f"{name}.npz", SEEDS, IDS) for name in ARCHITECTURES}
+    probes = read_probes(folder / "probes", list(ARCHITECTURES), SEEDS)
+    monkeypatch.setattr("ecg_temporal.comparison.findings.PROBE_REPLICATES", 50)
+    order = find(RECIPE, CLASSES, labels, PATIENTS, logits, probes, results).order
+    same = order[order["architecture"] == "cnn"]  # whose permuted logits are its own
+    np.testing.assert_allclose(same[["low", "high"]], 0, atol=1e-12)
+
+
 @pytest.mark.parametrize("names", [["cnn"], ["cnn_bilstm"], ["cnn_mixed"]])
 def test_a_report_of_one_architecture_says_nothing_that_is_not_so(case, splits, names):
     folder, labels, _, _ = case
@@ -376,6 +398,7 @@ def test_a_report_of_one_architecture_says_nothing_that_is_not_so(case, splits, 
     page = unescape(page_of(labels, results, found, splits, alone))
     assert "with less temporal modelling" not in page and "starts at" not in page
     none, itself = "No recurrent architecture is compared.", "The best with recurrence, cnn_"
+    assert "There is nothing to compare it with" in page
     assert (none in page) == (names == ["cnn"]) and (itself in page) == (names != ["cnn"])
 
 
@@ -406,6 +429,10 @@ def test_the_verdict_reads_as_a_sentence():
     alone = Verdict("macro_auprc", "cnn_bilstm", "cnn_bilstm", 0, 0, 0)
     text = sentence(alone, values, ARCHITECTURES)
     assert text.startswith("**BiLSTM(128) is enough**: the best") and "measurably worse" in text
+    recurrent = {name: each for name, each in ARCHITECTURES.items() if name != "cnn"}
+    assert "BiLSTM(128) is enough of those compared, all with recurrence**" in sentence(
+        alone, values, recurrent
+    )
     wide = {**ARCHITECTURES, "wide": ArchitectureSettings(rnn="none", widen=2, learning_rate=0.1)}
     smaller = Verdict("macro_auprc", "wide", "cnn", -0.01, -0.05, 0.01)
     text = sentence(smaller, pd.Series({"cnn": 0.5, "wide": 0.51}), wide)

@@ -286,7 +286,7 @@ def trained_again(
 
 
 def p_value(replicates: Array) -> float:
-    """Return the two-sided p of no difference: twice the level at which `interval` ends at 0, at most 1.
+    """Return the two-sided p of no difference: about twice the level at which `interval` ends at 0.
 
     Replicates on a side of 0 are counted with one more, so that no p is 0; NaN as in `interval`.
     """

@@ -164,11 +164,12 @@ def find(
         if scores[metric].notna().any():
             from_its_best = differences(samples, best(scores[metric], metric), CANDIDATE)
             verdicts[metric] = verdict(from_its_best, compared, parameters, metric)
-    if COMMON_METRIC not in verdicts:  # every class is rare
+    # Every class is rare, or all records have it: no interval says anything.
+    if COMMON_METRIC not in verdicts or "macro_auroc" not in verdicts:
         verdicts = {metric: replace(each, low=None, high=None) for metric, each in verdicts.items()}
-    enough = verdicts[VERDICT_METRIC].least
+    enough, decided = verdicts[VERDICT_METRIC].least, verdicts[VERDICT_METRIC].decided
     recurrence = None
-    if strongest not in (None, winner) and amount(compared[enough])[0] == 0:
+    if decided and strongest not in (None, winner) and amount(compared[enough])[0] == 0:
         from_enough: Any = of_metric(differences(samples, enough), VERDICT_METRIC).to_dict("index")
         recurrence = {"architecture": strongest, **from_enough[strongest]}
     has_label = np.asarray(truth.any(axis=1))

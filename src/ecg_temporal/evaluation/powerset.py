@@ -31,7 +31,7 @@ class LabelSets(NamedTuple):
 
 def label_sets(labels: NDArray[np.integer]) -> LabelSets:
     """Return the distinct rows of `labels` [records, classes]."""
-    # Twenty times as fast as np.unique(labels, axis=0), and in its order.
+    # Ten times as fast as np.unique(labels, axis=0), and in its order.
     found = sorted(Counter(map(bytes, labels.astype(bool))).items())
     sets = np.frombuffer(b"".join(row for row, _ in found), bool).reshape(len(found), labels.shape[1])
     count = np.array([n for _, n in found])

@@ -87,7 +87,9 @@ def _records_at(path: Path) -> list[Path]:
     record = path.with_suffix("") if path.suffix in (".hea", ".dat", ".mat") else path
     is_record = bool(record.name) and record.with_name(record.name + ".hea").is_file()
     if path.is_dir():
-        inside = sorted({header.with_suffix("") for header in path.rglob("*.hea") if header.is_file()})
+        # A Mac puts a file ._NAME beside each of a folder that is not its own.
+        headers = (each for each in path.rglob("*.hea") if each.is_file() and each.name[0] != ".")
+        inside = sorted({header.with_suffix("") for header in headers})
         if inside:
             return inside
         if not is_record:  # beside a folder of its name

@@ -58,6 +58,10 @@ def collect_own(tree: Path, folder: Path, on_bad_record: Literal["fail", "skip"]
         raise ValueError(f"{path}: no record has a label")
     if taken := sorted(NO_LABELS.intersection(names)):
         raise ValueError(f"{path}: no label can be called {taken[0]!r}, as a column of predictions is")
+    if odd_names := [name for name in names if not name.isprintable()]:
+        raise ValueError(f"{path}: the label {odd_names[0]!r} has a character that can't be printed")
+    if len({frozenset(of_one) for of_one in labels}) == 1:
+        raise ValueError(f"{path}: every record has the same labels ({', '.join(names)}): nothing to learn")
     counts = Counter(name for of_one in labels for name in dict.fromkeys(of_one))
     print(f"Labels: {', '.join(f'{name} ({count})' for name, count in counts.most_common())}.")
     patients = found["patient"] if "patient" in found else found["record"]

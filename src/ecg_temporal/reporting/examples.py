@@ -35,8 +35,8 @@ def choose_examples(
 ) -> list[Example]:
     """Return `each` surest right and `each` surest wrong decisions, each about another class.
 
-    All arrays are [records, classes]. Of the right ones the least sure class counts, and NORM alone is left
-    out; of the wrong ones the surest class that the record does not have.
+    All arrays are [records, classes]. Records without a label are left out. Of the right ones the least sure
+    class counts, and NORM alone is left out; of the wrong ones the surest class that the record lacks.
     """
     truth = labels.astype(bool)
     same = (truth == decisions).all(axis=1)

@@ -264,12 +264,17 @@ def _headline(
 ) -> str:
     if not verdict.decided:
         return "The test fold is too small to say"
+    if len(architectures) == 1:
+        return "There is nothing to compare it with"
     if all(amount(each)[0] == 0 for each in architectures.values()):
         return "No recurrent layer is compared"
     if recurrence is not None and recurrence["difference"] > 0 and leaves_out_zero(recurrence):
         return f"{verdict.least} is enough"  # level with the best, a larger CNN, and behind a recurrent one
     least = architectures[verdict.least]
-    return f"{describe(least)} is enough" if amount(least)[0] else "No gain from a recurrent layer was found"
+    if not amount(least)[0]:
+        return "No gain from a recurrent layer was found"
+    without = any(amount(each)[0] == 0 for each in architectures.values())
+    return f"{describe(least)} is enough" + ("" if without else " of those compared, all with recurrence")
 
 
 def aligned(rows: list[list[str]], text_columns: int) -> str:
