@@ -117,7 +117,7 @@ def test_the_stage_refuses_in_a_moment(tmp_path):
 
 def test_models_of_seeds_that_are_gone_are_told(tmp_path):
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(changed("train/seeds", [0, 2])))
-    for name in ("cnn/0", "cnn/1", "model/3", "gone/1"):
+    for name in ("cnn/0", "cnn/1", "cnn/.2.host.7.tmp", "model/3", "gone/1"):
         (tmp_path / "models" / name).mkdir(parents=True)
     done = subprocess.run(
         [sys.executable, ROOT / "stages" / "check_params.py"],

@@ -73,7 +73,8 @@ def left_over_models(params: Params, models: Path) -> list[Path]:
     """
     seeds = set(map(str, params.train.seeds))
     found = [folder for name in [*params.architectures, "model"] for folder in (models / name).glob("*")]
-    return sorted(folder for folder in found if folder.is_dir() and folder.name not in seeds)
+    # Of digits: a training that runs has a temporary folder beside them.
+    return sorted(folder for folder in found if folder.name.isdigit() and folder.name not in seeds)
 
 
 def _refuse_too_few_replicates(params: Params) -> None:

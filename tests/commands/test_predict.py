@@ -272,7 +272,8 @@ def test_a_folder_may_be_the_one_that_we_are_in(trained, splits, monkeypatch):
 def test_a_folder_that_cannot_be_written_to_is_refused_before_anything_is_read(trained, splits, monkeypatch):
     write(trained / "records", "one", splits["test"].signals[0])
     monkeypatch.setattr(os, "access", lambda path, mode: False)
-    monkeypatch.setattr("ecg_temporal.commands.predict.read_ecg", lambda path: pytest.fail("it was read"))
+    for late in ("read_ecg", "load"):
+        monkeypatch.setattr(f"ecg_temporal.commands.predict.{late}", lambda *_: pytest.fail("it took long"))
     with pytest.raises(SystemExit, match="drawn can't be written to"):
         cli.main(["predict", "records", "--model", "cnn_gru", "--plot", "drawn"])
 

@@ -69,6 +69,12 @@ def test_the_segments_of_a_record_are_no_records_of_their_own(trained, splits):
     np.testing.assert_array_equal(read_ecg(folder / "m").signals, signals)
 
 
+def test_what_a_mac_puts_beside_a_record_is_none(tmp_path, splits):
+    write(tmp_path / "records", "one", splits["test"].signals[0])
+    (tmp_path / "records" / "._one.hea").write_bytes(b"\0\5\26\7")
+    assert find_records([tmp_path / "records"]) == [tmp_path / "records" / "one"]
+
+
 @pytest.mark.parametrize("suffix", ["", ".hea", ".dat"])
 def test_a_record_may_be_named_by_each_of_its_files_and_last_a_second(tmp_path, splits, suffix):
     write(tmp_path / "records", "one", splits["test"].signals[0][:, :100])
