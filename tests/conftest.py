@@ -10,6 +10,7 @@ import torch
 from hypothesis import settings as hypothesis_settings
 
 from closure import ROOT
+from defaults import FP32, KEEP_ALL, TRAINING
 from ecg_temporal.evaluation.calibration import Platt
 from ecg_temporal.evaluation.decisions import EnsembleRules, ThresholdRule, write_rules
 from ecg_temporal.evaluation.settings import RULES
@@ -18,30 +19,14 @@ from ecg_temporal.probing.probes import receptive_field
 from ecg_temporal.ptbxl import synthetic
 from ecg_temporal.ptbxl.preprocess import preprocess
 from ecg_temporal.ptbxl.raw import read_raw
-from ecg_temporal.ptbxl.settings import LabelSettings, SyntheticSettings
+from ecg_temporal.ptbxl.settings import SyntheticSettings
 from ecg_temporal.training.artifacts import ModelSpec, write_model
-from ecg_temporal.training.hardware import Hardware
 from ecg_temporal.training.loop import train
-from ecg_temporal.training.settings import TrainSettings
+from made_up import make_case
 
 # Machines that also train can be slow for a moment; that is no failure.
 hypothesis_settings.register_profile("any machine", deadline=None)
 hypothesis_settings.load_profile("any machine")
-
-KEEP_ALL = LabelSettings(min_likelihood=0, unlabelled="keep")
-FP32 = Hardware(torch.device("cpu"), "fp32")
-TRAINING = TrainSettings(
-    epochs=3,
-    seeds=[0],
-    batch_size=64,
-    crop_seconds=5,
-    statement_weight=1,
-    pos_weight_power=0.25,
-    weight_decay=0.01,
-    gradient_clip=1,
-    device="cpu",
-    precision="fp32",
-)
 
 
 def pytest_collection_modifyitems(items):
@@ -115,6 +100,12 @@ def trained_on_synthetic(tmp_path_factory):
     net = spec.build()
     net.load_state_dict(weights)
     return net.eval(), found
+
+
+@pytest.fixture(scope="session")
+def case(tmp_path_factory):
+    """The folder, labels, results and findings of a made-up comparison."""
+    return make_case(tmp_path_factory.mktemp("results"))
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from benchmarks.reading import reading
 from benchmarks.resampling import resampling
 from benchmarks.training import OneBatch
 from closure import ROOT
-from conftest import FP32
+from defaults import FP32
 from ecg_temporal.params import check
 from ecg_temporal.settings import read_params
 from ecg_temporal.training.batches import Batches

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from conftest import FP32
+from defaults import FP32
 from ecg_temporal import cli
 from ecg_temporal.commands.output import named
 from ecg_temporal.comparison.verdict import Verdict, write_verdict

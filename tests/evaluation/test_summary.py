@@ -6,7 +6,7 @@ import pytest
 from scipy.special import expit
 from sklearn import metrics as sk
 
-from conftest import KEEP_ALL
+from defaults import KEEP_ALL
 from ecg_temporal.evaluation.calibration import expected_calibration_error
 from ecg_temporal.evaluation.cross_validation import cross_validate
 from ecg_temporal.evaluation.fitting import fit_rule

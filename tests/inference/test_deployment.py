@@ -15,7 +15,7 @@ import onnxruntime
 import pytest
 import torch
 
-from conftest import FP32
+from defaults import FP32
 from ecg_temporal import cli
 from ecg_temporal.comparison.verdict import Verdict, write_verdict
 from ecg_temporal.inference import registry, serving

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from conftest import FP32
+from defaults import FP32
 from ecg_temporal import cli
 from ecg_temporal.evaluation.calibration import identity
 from ecg_temporal.evaluation.decisions import ThresholdRule

@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy.special import expit
 
-from conftest import FP32
+from defaults import FP32
 from ecg_temporal.comparison.verdict import Verdict, write_verdict
 from ecg_temporal.inference.predictor import load_predictor, winners
 from ecg_temporal.inference.records import find_records, read_ecg

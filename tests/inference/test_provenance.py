@@ -1,7 +1,7 @@
 import pytest
 import yaml
 
-from conftest import FP32
+from defaults import FP32
 from ecg_temporal import cli
 from ecg_temporal.inference.predictor import load_predictor
 from ecg_temporal.lock import read_stages

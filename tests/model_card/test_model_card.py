@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from sklearn import metrics as sk
 
-from conftest import TRAINING
+from defaults import TRAINING
 from ecg_temporal.comparison.bootstrap import draw, interval
 from ecg_temporal.comparison.settings import BootstrapSettings
 from ecg_temporal.model_card.card import FAILURES, _failures, _who, model_card

@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from conftest import FP32
+from defaults import FP32
 from ecg_temporal.evaluation.metrics import average_precision
 from ecg_temporal.models.classifier import ECGClassifier
 from ecg_temporal.models.settings import ArchitectureSettings, TrunkSettings

@@ -12,7 +12,7 @@ import wfdb
 import yaml
 
 from closure import ROOT
-from conftest import KEEP_ALL
+from defaults import KEEP_ALL
 from ecg_temporal.ptbxl import raw
 from ecg_temporal.ptbxl.own import collect_own, deal
 from ecg_temporal.ptbxl.preprocess import preprocess

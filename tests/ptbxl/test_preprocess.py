@@ -3,7 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from conftest import KEEP_ALL
+from defaults import KEEP_ALL
 from ecg_temporal.ptbxl.labels import FOLDS, LabelError
 from ecg_temporal.ptbxl.preprocess import class_counts, lead_statistics, preprocess
 from ecg_temporal.ptbxl.settings import LabelSettings

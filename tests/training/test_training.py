@@ -13,7 +13,7 @@ import torch
 from sklearn.metrics import log_loss
 
 from closure import ROOT
-from conftest import FP32, TRAINING
+from defaults import FP32, TRAINING
 from ecg_temporal.models.settings import ArchitectureSettings, TrunkSettings
 from ecg_temporal.store import write_split
 from ecg_temporal.training import checkpoint, loop

@@ -1,0 +1,16 @@
+from dataclasses import replace
+
+from made_up import ARCHITECTURES, RECIPE
+
+
+def test_the_candidate_is_said_to_be_what_it_equals():
+    assert RECIPE.candidate == "model is the candidate of params.yaml"
+    same = {**ARCHITECTURES, "model": ARCHITECTURES["cnn_bilstm"]}
+    assert replace(RECIPE, architectures=same).candidate.endswith("here with the architecture of cnn_bilstm")
+    slower = same["model"].model_copy(update={"learning_rate": 0.05})
+    at_a_rate = "with the architecture of cnn_bilstm at a learning rate of 0.05"
+    assert replace(RECIPE, architectures=same | {"model": slower}).candidate.endswith(at_a_rate)
+    other = slower.model_copy(update={"hidden": 7})
+    plain = ARCHITECTURES["cnn"].model_copy(update={"hidden": 7, "layers": 3})
+    for model, said in ((other, "of params.yaml"), (plain, "architecture of cnn")):
+        assert replace(RECIPE, architectures=same | {"model": model}).candidate.endswith(said)
