@@ -120,7 +120,7 @@ def test_a_registered_model_is_served_on_loopback_and_refuses_a_wrong_shape(stor
         assert 400 <= status < 500, (status, answer)
 
 
-def test_where_the_winner_alone_is_at_hand_it_is_registered(store, capsys):
+def test_where_the_winner_alone_is_at_hand_it_is_registered(store, capsys, recwarn):
     (store / "reports/tables").mkdir(parents=True)
     verdict = Verdict("macro_auprc", "cnn_wide", "cnn_gru", -0.01, -0.02, 0.01)
     write_verdict(store / "reports/tables/verdict.json", verdict)
@@ -129,6 +129,7 @@ def test_where_the_winner_alone_is_at_hand_it_is_registered(store, capsys):
     assert said.out == "models:/ecg-temporal@winner: cnn_gru, half\n"
     assert "best is not registered: models/cnn_wide: no trained model" in said.err
     assert "is no more" not in said.err
+    assert not [each for each in recwarn if "type hints" in str(each.message)]
     # Everything is committed now, and another model was the best before.
     who = ["-c", "user.name=test", "-c", "user.email=test@localhost"]
     (store / "models/cnn_gru/0/weights.pt").write_bytes((store / "models/cnn_gru/1/weights.pt").read_bytes())

@@ -6,11 +6,13 @@ metadata.
 """
 
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import numpy as np
 from mlflow.exceptions import MlflowException
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
+from numpy.typing import NDArray
 
 from ecg_temporal.inference.predictor import SHORTEST_SECONDS, Predictor, load_predictor
 from ecg_temporal.ptbxl.amplitude import is_plausible, span_mv
@@ -31,8 +33,13 @@ class ServedPredictor(PythonModel):  # type: ignore[misc]
             about["architecture"], about["rule"], hardware, models, decisions
         )
 
-    # Without type hints: MLflow would take them for the schema, which the signature states.
-    def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]
+    # np.ndarray, no more exactly: MLflow takes other hints for the schema, which the signature states.
+    def predict(
+        self,
+        context: PythonModelContext,
+        model_input: np.ndarray,  # type: ignore[type-arg]
+        params: dict[str, Any] | None = None,
+    ) -> NDArray[np.float64]:
         """Return the probabilities of every record; what is no signal is the caller's error, a 400."""
         signals = np.asarray(model_input)
         shortest = round(SHORTEST_SECONDS * self.predictor.spec.sampling_rate_hz)
