@@ -13,7 +13,7 @@ from closure import ROOT
 from ecg_temporal.evaluation.summary import HEADLINE
 from project import Project
 from ptbxl.test_own import write_own
-from readme import COMMANDS, README
+from readme import COMMANDS, README, TRAINED_MODELS
 from servers import mlflow_on_loopback
 
 REPORT = (ROOT / "reports" / "comparison.md").read_text()
@@ -55,7 +55,10 @@ def test_the_verdict_is_the_one_that_the_report_stage_computed():
     assert f"\n\n{verdict}\n\n" in README
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/findings.md", "docs/reliability.md"])
+PAGES = ["README.md", "CONTRIBUTING.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_what_a_page_links_to_is_there(page):
     for target in re.findall(r"\]\((?!http)([^)]+)\)", (ROOT / page).read_text(encoding="utf-8")):
         path, _, anchor = target.partition("#")
@@ -89,7 +92,9 @@ ELSEWHERE = {
     "dvc exp run -S decision.rule": "the same",
     "dvc plots show": "the same",
 }
-SCRIPT = "\n".join(re.findall(r"^    ((?:from|paths|predictor|probabilities).*)$", README, re.MULTILINE))
+SCRIPT = "\n".join(
+    re.findall(r"^    ((?:from|paths|predictor|probabilities).*)$", TRAINED_MODELS, re.MULTILINE)
+)
 
 
 def ask_mlflow(project, command, post):
