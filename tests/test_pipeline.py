@@ -200,7 +200,7 @@ def test_another_decision_rule_reruns_evaluation_and_report_and_trains_nothing(p
 @pytest.mark.pipeline
 def test_a_stage_can_be_run_by_name(project):
     assert project.ran("dvc repro -f -s train@cnn-0") == ["train@cnn-0"]
-    project("dvc repro")
+    project("git checkout -q . && dvc checkout -q --force")
 
 
 @pytest.mark.pipeline
