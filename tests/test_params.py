@@ -96,6 +96,14 @@ def test_the_shortest_piece_is_that_of_two_frames_and_kernels_are_no_longer_than
         check(params)
 
 
+@pytest.mark.parametrize("name", ["model", "nothing", "subclass"])
+def test_an_architecture_name_that_the_report_has_another_use_for_is_refused(name):
+    params = copy.deepcopy(COMMITTED)
+    params["architectures"][name] = params["architectures"]["cnn"]
+    with pytest.raises(ParamsError, match=f"architectures.{name}: this name is .*; choose another"):
+        check(params)
+
+
 def test_an_architecture_name_with_a_slash_is_refused():
     params = copy.deepcopy(COMMITTED)
     params["architectures"]["../x"] = params["architectures"]["cnn"]

@@ -97,6 +97,7 @@ def main(arguments: list[str] | None = None) -> None:
             help="how probabilities become decisions, see README; default: decision.rule of params.yaml"
             + ("; the server answers with probabilities alone" if command is register else ""),
         )
+    _open_closed_streams()
     options = parser.parse_args(arguments)
     if arguments is None and options.command != "register":
         # A program of its own: Ctrl-C ends it, also where a library would swallow it.
@@ -113,12 +114,19 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(f"ecg-temporal {options.command}: {error}")
 
 
+def _open_closed_streams() -> None:
+    """Let a standard stream that is closed, as some services have it, read and write nothing."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 (until the end)
+
+
 def _file(*suffixes: str) -> Callable[[str], Path]:
     def checked(text: str) -> Path:
         path = Path(text)
-        if path.suffix not in suffixes or path.is_dir():
+        if path.suffix not in suffixes or (path.exists() and not path.is_file()):
             raise argparse.ArgumentTypeError(f"{text}: must be a file that ends in {' or '.join(suffixes)}")
-        return path
+        return path.resolve() if path.is_symlink() else path  # it is replaced, and a link is to be kept
 
     return checked
 

@@ -28,6 +28,11 @@ def _file_name(name: str) -> str:
 
 
 Name = Annotated[str, AfterValidator(_file_name)]
+TAKEN = {
+    "model": "the candidate's",
+    "nothing": "that of a line in the report's tables",
+    "subclass": "that of a column in the report's tables",
+}
 
 
 class Params(Settings):
@@ -55,8 +60,9 @@ def check(params: dict[str, Any]) -> Params:
     """
     checked = parse(Params, params)
     names = ", ".join(checked.architectures)
-    if "model" in checked.architectures:
-        raise ParamsError("params.yaml: architectures.model: this name is the candidate's; choose another")
+    for name, owner in TAKEN.items():
+        if name in checked.architectures:
+            raise ParamsError(f"params.yaml: architectures.{name}: this name is {owner}; choose another")
     if checked.bootstrap.reference not in checked.architectures:
         raise ParamsError(
             f"params.yaml: bootstrap.reference = {checked.bootstrap.reference!r}: must be one of {names}"

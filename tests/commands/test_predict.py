@@ -83,6 +83,29 @@ def test_the_command_writes_csv_json_and_pictures(trained, splits, capsys):
     assert (trained / "drawn" / "records" / "one.png").stat().st_size > 20_000
 
 
+def test_a_service_may_have_closed_its_standard_streams(trained, splits, monkeypatch):
+    write(trained / "records", "one", splits["test"].signals[0])
+    for name in ("stdin", "stdout", "stderr"):
+        monkeypatch.setattr(sys, name, None)
+    cli.main(["predict", "records/one", "--model", "cnn_gru", "--out", "x.csv"])
+    assert len((trained / "x.csv").read_text().splitlines()) == 2
+    with pytest.raises(SystemExit, match="stdin names no record"):
+        cli.main(["predict", "-", "--model", "cnn_gru"])
+
+
+def test_a_link_is_written_through_and_a_pipe_refused(trained, splits, capsys):
+    write(trained / "records", "one", splits["test"].signals[0])
+    (trained / "latest.csv").symlink_to("first.csv")
+    cli.main(["predict", "records/one", "--model", "cnn_gru", "--out", "latest.csv"])
+    assert (trained / "latest.csv").is_symlink() and len(
+        (trained / "first.csv").read_text().splitlines()
+    ) == 2
+    os.mkfifo(trained / "pipe.csv")
+    with pytest.raises(SystemExit):
+        cli.main(["predict", "records/one", "--model", "cnn_gru", "--out", "pipe.csv"])
+    assert "pipe.csv: must be a file" in capsys.readouterr().err
+
+
 def test_every_record_has_a_drawing_of_its_own_and_the_table_is_written_first(trained, splits, monkeypatch):
     write(trained / "a", "b_c", splits["test"].signals[0])
     write(trained / "a_b", "c", splits["test"].signals[1])

@@ -14,6 +14,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+from sqlalchemy.exc import OperationalError
 
 from defaults import FP32
 from ecg_temporal import cli
@@ -158,3 +159,20 @@ def test_a_store_that_does_not_answer_is_a_sentence_without_the_password(store, 
         cli.main(["register"])
     assert "127.0.0.1:9" in str(refused.value) and "secret" not in str(refused.value)
     assert str(refused.value).startswith("ecg-temporal register: MLflow: ")
+
+
+def test_a_database_that_is_away_is_a_sentence_too(store, monkeypatch):
+    (store / "reports/tables").mkdir(parents=True)
+    write_verdict(
+        store / "reports/tables/verdict.json", Verdict("macro_auprc", "cnn_gru", "cnn_gru", 0, 0, 0)
+    )
+
+    def away(*_):
+        raise OperationalError(
+            "SELECT 1", {}, Exception("could not connect to postgresql://me:secret@host/x")
+        )
+
+    monkeypatch.setattr("ecg_temporal.commands.register.register", away)
+    with pytest.raises(SystemExit, match="ecg-temporal register: MLflow: .*could not connect") as refused:
+        cli.main(["register"])
+    assert "secret" not in str(refused.value)

@@ -1,3 +1,7 @@
+import os
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import wfdb
@@ -73,6 +77,45 @@ def test_what_a_mac_puts_beside_a_record_is_none(tmp_path, splits):
     write(tmp_path / "records", "one", splits["test"].signals[0])
     (tmp_path / "records" / "._one.hea").write_bytes(b"\0\5\26\7")
     assert find_records([tmp_path / "records"]) == [tmp_path / "records" / "one"]
+
+
+def test_links_to_folders_are_followed_and_lead_round_once(tmp_path, splits):
+    for name in ("here/one", "elsewhere/two"):
+        write((tmp_path / name).parent, Path(name).name, splits["test"].signals[0])
+    (tmp_path / "here/linked").symlink_to("../elsewhere")
+    (tmp_path / "here/round").symlink_to(".")
+    (tmp_path / "elsewhere/back").symlink_to("../here")
+    assert find_records([tmp_path / "here"]) == [tmp_path / "here/linked/two", tmp_path / "here/one"]
+
+
+def test_a_folder_that_cannot_be_read_is_told(tmp_path, splits, monkeypatch):
+    write(tmp_path / "records", "one", splits["test"].signals[0])
+    locked = tmp_path / "records" / "locked"
+    locked.mkdir()
+    scandir = os.scandir
+
+    def refused(path):  # root may read everything
+        if Path(path) == locked:
+            raise PermissionError(13, "Permission denied", str(locked))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refused)
+    with pytest.raises(PermissionError, match="locked"):
+        find_records([tmp_path / "records"])
+    told = []
+    assert find_records([tmp_path / "records"], told.append) == [tmp_path / "records" / "one"]
+    assert [error.filename for error in told] == [str(locked)]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere file names are Unicode")
+def test_a_name_that_is_not_utf_8_can_be_written(tmp_path, splits):
+    write(tmp_path, "cafe", splits["test"].signals[0])
+    latin = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.hea")  # as old archives have it; of the same file
+    (tmp_path / "cafe.hea").rename(latin)
+    (path,) = find_records([tmp_path])
+    ecg = read_ecg(path)
+    assert ecg.name == f"{tmp_path}/caf\\xe9"
+    np.testing.assert_array_equal(ecg.signals, splits["test"].signals[0])
 
 
 @pytest.mark.parametrize("suffix", ["", ".hea", ".dat"])

@@ -24,10 +24,12 @@ def record(tmp_path, rng):
     return tmp_path / "00001_lr", samples.T.astype(np.int16)
 
 
-def write(folder, samples, *, names=LEADS, fs=100, gain=1000.0, unit="mV", fmt="16", baseline=0):
+def write(
+    folder, samples, *, record="00001_lr", names=LEADS, fs=100, gain=1000.0, unit="mV", fmt="16", baseline=0
+):
     count = samples.shape[1]
     wfdb.wrsamp(
-        "00001_lr",
+        record,
         fs=fs,
         units=[unit] * count,
         sig_name=list(names),
@@ -141,6 +143,40 @@ def test_a_damaged_segment_is_refused_by_its_name(record, tmp_path):
     whole = data.read_bytes()
     data.write_bytes(whole[:500] + bytes([whole[500] ^ 64]) + whole[501:])
     with pytest.raises(RecordError, match=r"two: the checksum of signal .* damaged"):
+        read_record(tmp_path / "both", any_length=True)
+
+
+@pytest.mark.parametrize("layout", ["fixed", "variable"])
+@pytest.mark.parametrize("odd", [{"gain": 500.0}, {"baseline": 70}, {"names": LEADS[::-1]}], ids=str)
+def test_each_segment_has_its_own_gain_and_order_of_leads(tmp_path, rng, layout, odd):
+    samples = rng.integers(-2000, 2000, (1000, 12))
+    write(tmp_path, samples[:400], record="one")
+    write(tmp_path, samples[400:], record="two", **odd)
+    listed = ["one 400", "two 600"]
+    if layout == "variable":
+        signals = "".join(f"~ 0 1000(0)/mV 16 0 0 0 0 {lead}\n" for lead in LEADS)
+        (tmp_path / "layout.hea").write_text(f"layout 12 100 0\n{signals}")
+        listed.insert(0, "layout 0")
+    header = "\n".join([f"both/{len(listed)} 12 100 1000", *listed])
+    (tmp_path / "both.hea").write_text(f"{header}\n")
+    expected = np.concatenate([by_wfdb(tmp_path / part) for part in ("one", "two")], axis=1)
+    np.testing.assert_array_equal(read_record(tmp_path / "both"), expected)
+    if layout == "variable" or "names" not in odd:  # in a fixed layout wfdb takes the first segment's order
+        np.testing.assert_array_equal(by_wfdb(tmp_path / "both"), expected)
+
+
+@pytest.mark.parametrize(
+    ("rate", "samples", "told"),
+    [
+        (500, 600, "both: segment two has 600 samples at 500 Hz, not 600 at 100 Hz"),
+        (100, 599, "both: segment two has 600 samples at 100 Hz, not 599 at 100 Hz"),
+    ],
+)
+def test_a_segment_that_is_not_as_its_record_says_is_refused(tmp_path, rng, rate, samples, told):
+    for part, length, fs in (("one", 400, 100), ("two", 600, rate)):
+        write(tmp_path, rng.integers(-2000, 2000, (length, 12)), record=part, fs=fs)
+    (tmp_path / "both.hea").write_text(f"both/2 12 100 {400 + samples}\none 400\ntwo {samples}\n")
+    with pytest.raises(RecordError, match=told):
         read_record(tmp_path / "both", any_length=True)
 
 

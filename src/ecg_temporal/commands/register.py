@@ -4,30 +4,39 @@ import argparse
 import os
 import sys
 
+from filelock import FileLock
 from mlflow.exceptions import MlflowException
+from sqlalchemy.exc import SQLAlchemyError
 
 from ecg_temporal.inference.predictor import winners
 from ecg_temporal.inference.registry import NAME, forget, register
 from ecg_temporal.ptbxl.settings import dataset_of
 from ecg_temporal.settings import read_params
 from ecg_temporal.tracking import without_secrets
+from ecg_temporal.workspace import scratch
 
 
 def run(options: argparse.Namespace) -> None:
     """Run the command."""
     # MLflow's bars would hide what is printed here.
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    for alias, name in winners().items():
-        try:
-            registered = register(name, options.rule, alias)
-        except MlflowException as error:
-            raise RuntimeError(f"MLflow: {without_secrets(str(error))}") from None
-        except ValueError as error:
-            if alias == "winner":
-                raise
-            # Published are the winner's weights alone.
-            print(f"{alias} is not registered: {error}", file=sys.stderr)
-            if forget(alias, dataset_of(read_params())):
-                print(f"models:/{NAME}@{alias} was another model's, and is no more", file=sys.stderr)
-            continue
-        print(f"{registered}: {name}, {options.rule}")
+    lock = scratch("register.lock")
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(lock):  # two at once would both find that nothing is registered yet
+            for alias, name in winners().items():
+                _register(alias, name, options.rule)
+    except (MlflowException, SQLAlchemyError) as error:  # the latter from a database that is away
+        raise RuntimeError(f"MLflow: {without_secrets(str(error))}") from None
+
+
+def _register(alias: str, name: str, rule: str) -> None:
+    try:
+        print(f"{register(name, rule, alias)}: {name}, {rule}")
+    except ValueError as error:
+        if alias == "winner":
+            raise
+        # Published are the winner's weights alone.
+        print(f"{alias} is not registered: {error}", file=sys.stderr)
+        if forget(alias, dataset_of(read_params())):
+            print(f"models:/{NAME}@{alias} was another model's, and is no more", file=sys.stderr)

@@ -4,8 +4,9 @@ Plain .dat records, and the .mat ones of CPSC, Georgia and Chapman (PhysioNet/Ci
 whose headers list SNOMED CT codes after `#Dx:`.
 """
 
+import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,7 +40,7 @@ class ECG:
 def find_records(paths: Iterable[Path], missing: Callable[[OSError], None] | None = None) -> list[Path]:
     """Return the records at `paths`, without suffix: records with or without suffix, and all below folders.
 
-    Of a record in several segments, the segments are no records of their own.
+    Links to folders are followed. Of a record in several segments, the segments are no records of their own.
 
     Parameters
     ----------
@@ -49,16 +50,21 @@ def find_records(paths: Iterable[Path], missing: Callable[[OSError], None] | Non
 
     Raises:
         FileNotFoundError: there is no such record, or a folder holds none, and nobody is to be told.
+        OSError: a folder can't be read, and nobody is to be told.
 
     """
     found: dict[Path, None] = {}
+
+    def tell(error: OSError) -> None:
+        if missing is None:
+            raise error
+        missing(error)
+
     for path in paths:
         try:
-            found |= dict.fromkeys(_records_at(path))
+            found |= dict.fromkeys(_records_at(path, tell))
         except OSError as error:
-            if missing is None:
-                raise
-            missing(error)
+            tell(error)
     segments = {segment for record in found for segment in _segments(record.with_name(record.name + ".hea"))}
     return [record for record in found if record not in segments]
 
@@ -80,16 +86,16 @@ def read_ecg(path: Path) -> ECG:
     header = path.with_name(path.name + ".hea").read_text(encoding="utf-8", errors="replace")
     listed = re.search(r"^#[ \t]*Dx:[ \t]*(.*)$", header, re.MULTILINE)
     codes = [code.strip() for code in listed[1].split(",")] if listed else []
-    return ECG(str(path), signals, [code for code in codes if code not in ("", "Unknown")])
+    # A name in another encoding than UTF-8 could be neither written nor drawn.
+    name = os.fsencode(path).decode("utf-8", "backslashreplace")
+    return ECG(name, signals, [code for code in codes if code not in ("", "Unknown")])
 
 
-def _records_at(path: Path) -> list[Path]:
+def _records_at(path: Path, tell: Callable[[OSError], None]) -> list[Path]:
     record = path.with_suffix("") if path.suffix in (".hea", ".dat", ".mat") else path
     is_record = bool(record.name) and record.with_name(record.name + ".hea").is_file()
     if path.is_dir():
-        # A Mac puts a file ._NAME beside each of a folder that is not its own.
-        headers = (each for each in path.rglob("*.hea") if each.is_file() and each.name[0] != ".")
-        inside = sorted({header.with_suffix("") for header in headers})
+        inside = sorted({header.with_suffix("") for header in _headers_below(path, tell)})
         if inside:
             return inside
         if not is_record:  # beside a folder of its name
@@ -97,6 +103,17 @@ def _records_at(path: Path) -> list[Path]:
     elif not is_record:
         raise FileNotFoundError(f"{path}: neither a folder nor a record: there is no {record}.hea")
     return [record]
+
+
+def _headers_below(folder: Path, tell: Callable[[OSError], None]) -> Iterator[Path]:
+    seen = set()  # of links some may lead back
+    for parent, folders, names in os.walk(folder, onerror=tell, followlinks=True):
+        seen.add(os.path.realpath(parent))
+        folders[:] = [name for name in folders if os.path.realpath(Path(parent, name)) not in seen]
+        for name in names:
+            # A Mac puts a file ._NAME beside each of a folder that is not its own.
+            if name.endswith(".hea") and name[0] != "." and Path(parent, name).is_file():
+                yield Path(parent, name)
 
 
 def _segments(header: Path) -> list[Path]:

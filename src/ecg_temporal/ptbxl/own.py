@@ -142,10 +142,12 @@ def deal(labels: list[list[str]], patients: list[str]) -> NDArray[np.int64]:
 
 
 def _refuse_ragged(path: Path) -> None:
-    """Refuse a row with more or fewer cells than names: pandas would take a missing label for none."""
+    """Refuse what pandas would mend: a row of more or fewer cells than names, and a name twice."""
     with path.open(encoding="utf-8", newline="") as file:
         rows = csv.reader(file)
         names = next(rows, [])
+        if twice := [name for name, count in Counter(names).items() if count > 1]:
+            raise ValueError(f"the column {twice[0]!r} is there twice")
         for row in rows:
             if row and len(row) != len(names):
                 raise ValueError(f"line {rows.line_num} has {len(row)} cells, not {len(names)}")

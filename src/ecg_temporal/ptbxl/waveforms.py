@@ -105,28 +105,41 @@ def read_record(path: Path, any_length: bool = False) -> NDArray[np.int16]:
 
 def _read_by_wfdb(path: Path, any_length: bool) -> NDArray[np.int16]:
     try:
-        header = wfdb.rdheader(str(path), rd_segments=True)
-        if isinstance(header, wfdb.MultiRecord):
-            # Of the whole, wfdb computes the checksums from what it has read: here each segment has its own.
-            for number, (name, segment) in enumerate(zip(header.seg_name, header.segments, strict=True), 1):
-                if segment is None:
-                    raise RecordError(
-                        "missing samples", f"{path}: segment {number} is a gap, samples are missing"
-                    )
-                _refuse_header(path.with_name(name), segment)
-                if segment.sig_len:  # else it only says which signals there are
-                    _read_whole(path.with_name(name))
-            record = wfdb.rdrecord(str(path), physical=False, smooth_frames=False)
-        else:
-            _refuse_header(path, header)
-            record = _read_whole(path)
-        return _convert(path, record, any_length)
+        return _convert(path, _read_segments(path), any_length)
     except (FileNotFoundError, RecordError):
         raise
     except Exception as error:  # wfdb raises whatever a damaged header leads to, also when it converts
         raise RecordError(
             "an unreadable file", f"{path}: wfdb can't read it: {type(error).__name__}: {error}"
         ) from error
+
+
+def _read_segments(path: Path) -> list[wfdb.Record]:
+    """Return the segments of a record: one, unless its header lists several."""
+    header = wfdb.rdheader(str(path), rd_segments=True)
+    if not isinstance(header, wfdb.MultiRecord):
+        _refuse_header(path, header)
+        return [_read_whole(path)]
+    # One by one: each has gains, units, an order of leads and checksums of its own, which wfdb, asked for the
+    # whole, takes from the first.
+    found = []
+    listed = zip(header.seg_name, header.segments, header.seg_len, strict=True)
+    for number, (name, segment, samples) in enumerate(listed, 1):
+        if segment is None:
+            raise RecordError("missing samples", f"{path}: segment {number} is a gap, samples are missing")
+        _refuse_header(path.with_name(name), segment)
+        if not segment.sig_len:  # it only says which signals there are
+            continue
+        if (segment.fs, segment.sig_len) != (header.fs, samples):
+            raise RecordError(
+                "an unreadable file",
+                f"{path}: segment {name} has {segment.sig_len} samples at {segment.fs:g} Hz, not {samples} "
+                f"at {header.fs:g} Hz",
+            )
+        found.append(_read_whole(path.with_name(name)))
+    if not found:
+        raise RecordError("missing samples", f"{path}: none of its segments has samples")
+    return found
 
 
 def _refuse_header(path: Path, header: wfdb.Record) -> None:
@@ -172,28 +185,21 @@ def _read_whole(path: Path) -> wfdb.Record:
     return record
 
 
-def _convert(path: Path, record: wfdb.Record, any_length: bool) -> NDArray[np.int16]:
-    if not any_length and abs(record.sig_len / record.fs - SECONDS) > 0.5 / record.fs:
+def _convert(path: Path, segments: list[wfdb.Record], any_length: bool) -> NDArray[np.int16]:
+    samples, rate = sum(segment.sig_len for segment in segments), segments[0].fs
+    if not any_length and abs(samples / rate - SECONDS) > 0.5 / rate:
         raise RecordError(
-            "another length",
-            f"{path}: {record.sig_len} samples at {record.fs} Hz are not {SECONDS:g} seconds",
+            "another length", f"{path}: {samples} samples at {rate} Hz are not {SECONDS:g} seconds"
         )
-    names = [str(name).upper() for name in record.sig_name]
-    columns = [names.index(lead) for lead in LEADS]
-    physical = record.dac(expanded=True)
-    if lost := sum(int((~np.isfinite(physical[column])).sum()) for column in columns):
-        raise RecordError("missing samples", f"{path}: {lost} samples are missing")
+    parts = [_microvolts(path, segment) for segment in segments]
     leads = []
-    for lead, column in zip(LEADS, columns, strict=True):
-        unit = record.units[column]
-        if unit.lower() not in _MICROVOLTS:
-            raise RecordError(
-                "an unknown unit", f"{path}: lead {lead} is in {unit!r}; known are uV, mV and V"
-            )
-        microvolts = physical[column] * _MICROVOLTS[unit.lower()]
-        rate = record.fs * record.samps_per_frame[column]
-        if rate != SAMPLING_RATE:
-            ratio = Fraction(SAMPLING_RATE / rate).limit_denominator(1000)
+    for lead in LEADS:
+        rates = {part[lead][0] for part in parts}
+        if len(rates) > 1:
+            raise RecordError("an unreadable file", f"{path}: lead {lead} changes its sampling rate")
+        microvolts = np.concatenate([part[lead][1] for part in parts])
+        if rates != {SAMPLING_RATE}:
+            ratio = Fraction(SAMPLING_RATE / rates.pop()).limit_denominator(1000)
             microvolts = resample_poly(microvolts, ratio.numerator, ratio.denominator, padtype="line")
         leads.append(np.rint(microvolts[: None if any_length else SAMPLES]))
     rounded = np.stack(leads)
@@ -201,6 +207,25 @@ def _convert(path: Path, record: wfdb.Record, any_length: bool) -> NDArray[np.in
     if np.abs(rounded).max() > limit:
         raise RecordError("a sample too large", f"{path}: a sample is beyond ±{limit} microvolts")
     return rounded.astype(np.int16)
+
+
+def _microvolts(path: Path, record: wfdb.Record) -> dict[str, tuple[float, NDArray[np.float64]]]:
+    """Return the sampling rate in Hz and the samples in microvolts of each lead."""
+    names = [str(name).upper() for name in record.sig_name]
+    columns = {lead: names.index(lead) for lead in LEADS}
+    physical = record.dac(expanded=True)
+    if lost := sum(int((~np.isfinite(physical[column])).sum()) for column in columns.values()):
+        raise RecordError("missing samples", f"{path}: {lost} samples are missing")
+    found = {}
+    for lead, column in columns.items():
+        unit = record.units[column]
+        if unit.lower() not in _MICROVOLTS:
+            raise RecordError(
+                "an unknown unit", f"{path}: lead {lead} is in {unit!r}; known are uV, mV and V"
+            )
+        rate = record.fs * record.samps_per_frame[column]
+        found[lead] = rate, physical[column] * _MICROVOLTS[unit.lower()]
+    return found
 
 
 def _check_sums(path: Path, sums: Sequence[int], expected: Sequence[int | None]) -> None:
