@@ -70,6 +70,15 @@ def test_what_a_page_links_to_is_there(page):
             assert anchor in anchors, target
 
 
+def test_the_tests_that_the_table_of_faults_names_are_there():
+    table = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
+    named = re.findall(r"\btest_\w+(?!\w|\.py|…)", table)
+    modules = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py")}
+    defined = set(re.findall(r"^def (test_\w+)", "\n".join(modules.values()), re.MULTILINE))
+    assert len(named) > 80 and set(named) <= defined
+    assert set(re.findall(r"\btest_\w+\.py", table)) <= modules.keys()
+
+
 @pytest.mark.parametrize("target", re.findall(r"^    make (\w+)", README, re.MULTILINE))
 def test_the_makefile_has_the_targets_that_the_readme_names(target):
     assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
