@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import weakref
 from dataclasses import replace
 from pathlib import Path
 from shutil import rmtree
@@ -104,6 +105,24 @@ def test_a_link_is_written_through_and_a_pipe_refused(trained, splits, capsys):
     with pytest.raises(SystemExit):
         cli.main(["predict", "records/one", "--model", "cnn_gru", "--out", "pipe.csv"])
     assert "pipe.csv: must be a file" in capsys.readouterr().err
+
+
+def test_an_archive_need_not_fit_into_memory(trained, splits, monkeypatch):
+    for k in range(12):
+        write(trained / "records", f"r{k}", splits["test"].signals[k])
+    known, most = [], 0
+
+    def read(path):
+        nonlocal most
+        known.append(weakref.ref((ecg := read_ecg(path)).signals))
+        most = max(most, sum(each() is not None for each in known))
+        return ecg
+
+    monkeypatch.setattr("ecg_temporal.commands.predict.read_ecg", read)
+    monkeypatch.setattr("ecg_temporal.inference.predictor.BATCH_RECORDS", 3)
+    cli.main(["predict", "records", "--model", "cnn_gru", "--out", "x.json"])
+    assert len(json.loads((trained / "x.json").read_text())) == 12 and most <= 6
+    assert (trained / "x.json").read_text().splitlines()[:2] == ["[", "  {"]
 
 
 def test_every_record_has_a_drawing_of_its_own_and_the_table_is_written_first(trained, splits, monkeypatch):

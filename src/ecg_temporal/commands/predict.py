@@ -2,12 +2,12 @@
 
 import argparse
 import csv
-import io
 import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from textwrap import indent
+from typing import Any, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from ecg_temporal.commands.model import load, print_warnings
 from ecg_temporal.commands.output import named, refuse_unwritable, shortened
 from ecg_temporal.inference.paper import SECONDS, draw_ecg
 from ecg_temporal.inference.predictor import Predictor
-from ecg_temporal.inference.records import ECG, find_records, read_ecg
+from ecg_temporal.inference.records import find_records, read_ecg
 from ecg_temporal.ptbxl.names import full_names
 from ecg_temporal.ptbxl.waveforms import RecordError
 
@@ -32,39 +32,24 @@ def run(options: argparse.Namespace) -> None:
     if options.plot:
         _refuse_shared_drawings(options.plot, paths)
     _, predictor = load(options.model, options.rule)
-    records, told = _read(paths, options.skip_bad, predictor)
-    if not records:
+    # All are read before one is predicted, as a bad one may be the last of many, and read again then: an
+    # archive need not fit into memory.
+    readable = list(_readable(paths, options.skip_bad))
+    if not readable:
         raise ValueError("no record is left")
-    if left_out := missing + len(paths) - len(records):
-        print(f"{len(records)} predicted, {left_out} left out", file=sys.stderr)
-    progress = tqdm(records, unit="record", desc="predicting", disable=len(records) < 100)
-    probabilities, decisions = predictor.predict(ecg.signals for ecg in progress)
-
-    classes = predictor.spec.classes
-    rows: list[dict[str, Any]] = []
-    for ecg, warned, p, made in zip(records, told, probabilities, decisions, strict=True):
-        order = p.argsort()[::-1]
-        rows.append(
-            {
-                "record": ecg.name,
-                "seconds": ecg.signals.shape[1] / predictor.spec.sampling_rate_hz,
-                "findings": [classes[k] for k in order if made[k]],
-                "codes": ecg.codes,
-                "warnings": warned,
-                "probabilities": {
-                    name: round(float(value), 5) for name, value in zip(classes, p, strict=True)
-                },
-            }
-        )
-    as_json = options.out is not None and options.out.suffix == ".json"
-    text = _json(rows) if as_json else _csv(rows, classes)
+    if left_out := missing + len(paths) - len(readable):
+        print(f"{len(readable)} predicted, {left_out} left out", file=sys.stderr)
+    about: list[dict[str, Any]] = []
+    probabilities, decisions = predictor.predict(_signals(readable, predictor, about))
+    rows = _rows(about, probabilities, decisions, predictor.spec.classes)
     if options.out is None:
-        sys.stdout.write(text)
+        _write_csv(sys.stdout, rows)
     else:
-        with files.replacing_file(options.out) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+        write = _write_json if options.out.suffix == ".json" else _write_csv
+        with files.replacing_file(options.out) as temporary, temporary.open("w", encoding="utf-8") as file:
+            write(file, rows)
     if options.plot:
-        _draw(options.plot, records, probabilities, decisions, predictor)
+        _draw(options.plot, readable, probabilities, decisions, predictor)
 
 
 def _find(options: argparse.Namespace) -> tuple[list[Path], int]:
@@ -88,32 +73,55 @@ def _with_stdin(paths: list[Path]) -> Iterator[Path]:
             yield path
 
 
-def _read(paths: list[Path], skip_bad: bool, predictor: Predictor) -> tuple[list[ECG], list[list[str]]]:
-    """Return the records that can be used, and what speaks against each."""
-    records, told = [], []
+def _readable(paths: list[Path], skip_bad: bool) -> Iterator[Path]:
+    """Yield the records that can be used."""
     for path in tqdm(paths, unit="record", desc="reading", disable=len(paths) < 100):
         try:
-            records.append(read_ecg(path))
+            read_ecg(path)
         except RecordError as error:
             if not skip_bad:
                 hint = "; --skip-bad leaves such records out" if len(paths) > 1 else ""
                 raise ValueError(f"{error}{hint}") from None
             print(f"left out: {error}", file=sys.stderr)
         else:
-            told.append(print_warnings(records[-1], predictor))
-    return records, told
+            yield path
+
+
+def _signals(
+    paths: list[Path], predictor: Predictor, about: list[dict[str, Any]]
+) -> Iterator[NDArray[np.int16]]:
+    """Yield the signals of the records, and append to `about` what else there is to say of each."""
+    for path in tqdm(paths, unit="record", desc="predicting", disable=len(paths) < 100):
+        ecg = read_ecg(path)
+        seconds = ecg.signals.shape[1] / predictor.spec.sampling_rate_hz
+        warnings = print_warnings(ecg, predictor)
+        about.append({"record": ecg.name, "seconds": seconds, "codes": ecg.codes, "warnings": warnings})
+        yield ecg.signals
+
+
+def _rows(
+    about: list[dict[str, Any]],
+    probabilities: NDArray[np.float64],
+    decisions: NDArray[np.bool_],
+    classes: list[str],
+) -> Iterator[dict[str, Any]]:
+    for kept, p, made in zip(about, probabilities, decisions, strict=True):
+        findings = [classes[k] for k in p.argsort()[::-1] if made[k]]
+        by_class = {name: round(float(value), 5) for name, value in zip(classes, p, strict=True)}
+        yield {**kept, "findings": findings, "probabilities": by_class}
 
 
 def _draw(
     folder: Path,
-    records: list[ECG],
+    paths: list[Path],
     probabilities: NDArray[np.float64],
     decisions: NDArray[np.bool_],
     predictor: Predictor,
 ) -> None:
     classes, rate = predictor.spec.classes, predictor.spec.sampling_rate_hz
-    of_each = list(zip(records, probabilities, decisions, strict=True))
-    for ecg, p, made in tqdm(of_each, unit="record", desc="drawing", disable=len(records) < 10):
+    of_each = list(zip(paths, probabilities, decisions, strict=True))
+    for path, p, made in tqdm(of_each, unit="record", desc="drawing", disable=len(paths) < 10):
+        ecg = read_ecg(path)
         title, seconds = shortened(ecg.name), ecg.signals.shape[1] / rate
         if seconds > SECONDS:
             title += f": the first {SECONDS:g} of {seconds:g} s, findings of all"
@@ -138,28 +146,29 @@ def _refuse_shared_drawings(folder: Path, paths: list[Path]) -> None:
             )
 
 
-def _csv(rows: list[dict[str, Any]], classes: list[str]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["record", "seconds", "findings", "codes", *classes])
-    for row in rows:
+def _write_csv(file: TextIO, rows: Iterator[dict[str, Any]]) -> None:
+    writer = csv.writer(file, lineterminator="\n")
+    for k, row in enumerate(rows):
+        if k == 0:
+            writer.writerow(["record", "seconds", "findings", "codes", *row["probabilities"]])
         lists = [";".join(row["findings"]), ";".join(row["codes"])]
         writer.writerow([row["record"], row["seconds"], *lists, *row["probabilities"].values()])
-    return text.getvalue()
 
 
-def _json(rows: list[dict[str, Any]]) -> str:
-    found = []
+def _write_json(file: TextIO, rows: Iterator[dict[str, Any]]) -> None:
+    """Write a list of objects, as `json.dump` would, but one at a time."""
+    before = "[\n"
     for row in rows:
-        full = full_names(row["probabilities"])
-        subclasses = {
+        probabilities = row.pop("probabilities")
+        full = full_names(probabilities)
+        row["subclasses"] = {
             subclass: {
                 "name": full.get(subclass, subclass),
                 "probability": probability,
                 "decision": subclass in row["findings"],
             }
-            for subclass, probability in row["probabilities"].items()
+            for subclass, probability in probabilities.items()
         }
-        kept = {key: value for key, value in row.items() if key != "probabilities"}
-        found.append({**kept, "subclasses": subclasses})
-    return json.dumps(found, indent=2) + "\n"
+        file.write(before + indent(json.dumps(row, indent=2), "  "))
+        before = ",\n"
+    file.write("\n]\n")
