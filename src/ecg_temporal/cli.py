@@ -124,9 +124,13 @@ def _open_closed_streams() -> None:
 def _file(*suffixes: str) -> Callable[[str], Path]:
     def checked(text: str) -> Path:
         path = Path(text)
-        if path.suffix not in suffixes or (path.exists() and not path.is_file()):
+        try:
+            is_other = path.exists() and not path.is_file()
+        except OSError as error:
+            raise argparse.ArgumentTypeError(f"{text}: {error.strerror}") from None
+        if path.suffix not in suffixes or is_other:
             raise argparse.ArgumentTypeError(f"{text}: must be a file that ends in {' or '.join(suffixes)}")
-        return path.resolve() if path.is_symlink() else path  # it is replaced, and a link is to be kept
+        return path
 
     return checked
 

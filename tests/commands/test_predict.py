@@ -92,15 +92,23 @@ def test_a_service_may_have_closed_its_standard_streams(trained, splits, monkeyp
     assert len((trained / "x.csv").read_text().splitlines()) == 2
     with pytest.raises(SystemExit, match="stdin names no record"):
         cli.main(["predict", "-", "--model", "cnn_gru"])
+    for arguments, status in (("--help", 0), ("predict", 2), ("export x.onnx --model none", 1)):
+        for name in ("stdin", "stdout", "stderr"):
+            monkeypatch.setattr(sys, name, None)
+        with pytest.raises(SystemExit) as ended:
+            cli.main(arguments.split())
+        assert (ended.value.code == status) if isinstance(ended.value.code, int) else status == 1
 
 
 def test_a_link_is_written_through_and_a_pipe_refused(trained, splits, capsys):
     write(trained / "records", "one", splits["test"].signals[0])
     (trained / "latest.csv").symlink_to("first.csv")
     cli.main(["predict", "records/one", "--model", "cnn_gru", "--out", "latest.csv"])
-    assert (trained / "latest.csv").is_symlink() and len(
-        (trained / "first.csv").read_text().splitlines()
-    ) == 2
+    assert (trained / "latest.csv").is_symlink()
+    assert len((trained / "first.csv").read_text().splitlines()) == 2
+    (trained / "latest.json").symlink_to("stamp")
+    cli.main(["predict", "records/one", "--model", "cnn_gru", "--out", "latest.json"])
+    assert (trained / "latest.json").is_symlink() and len(json.loads((trained / "stamp").read_text())) == 1
     os.mkfifo(trained / "pipe.csv")
     with pytest.raises(SystemExit):
         cli.main(["predict", "records/one", "--model", "cnn_gru", "--out", "pipe.csv"])

@@ -85,6 +85,8 @@ def test_links_to_folders_are_followed_and_lead_round_once(tmp_path, splits):
     (tmp_path / "here/linked").symlink_to("../elsewhere")
     (tmp_path / "here/round").symlink_to(".")
     (tmp_path / "elsewhere/back").symlink_to("../here")
+    (tmp_path / "here/twice").symlink_to("../elsewhere")
+    (tmp_path / "here/gone.hea").symlink_to("nowhere.hea")
     assert find_records([tmp_path / "here"]) == [tmp_path / "here/linked/two", tmp_path / "here/one"]
 
 
@@ -105,6 +107,25 @@ def test_a_folder_that_cannot_be_read_is_told(tmp_path, splits, monkeypatch):
     told = []
     assert find_records([tmp_path / "records"], told.append) == [tmp_path / "records" / "one"]
     assert [error.filename for error in told] == [str(locked)]
+    told.clear()
+    assert find_records([locked], told.append) == [] and len(told) == 1
+
+
+def test_a_folder_that_may_be_listed_and_not_entered_is_told(tmp_path, splits, monkeypatch):
+    for name in ("a", "b", "c"):
+        write(tmp_path / name, "one", splits["test"].signals[0])
+    is_file = Path.is_file
+
+    def refused(path):
+        if path.parent.name == "b":
+            raise PermissionError(13, "Permission denied", str(path))
+        return is_file(path)
+
+    monkeypatch.setattr(Path, "is_file", refused)
+    told = []
+    assert find_records([tmp_path], told.append) == [tmp_path / "a/one", tmp_path / "c/one"]
+    assert [error.filename for error in told] == [str(tmp_path / "b/one.hea")]
+    assert find_records([tmp_path / "b/one"], told.append) == [] and len(told) == 2
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere file names are Unicode")

@@ -171,7 +171,7 @@ def test_labels_that_are_as_frequent_as_each_other_are_spread_too(kinds):
         (lambda t: t.assign(record=["clinic/ecg_000", " ", *t["record"][2:]]), "csv: line 3 names no record"),
         (
             lambda t: t.rename(columns={"patient": "labels"}),
-            r"not a table .*the column 'labels' is there twice",
+            r"csv: the column 'labels' is there twice",
         ),
         (lambda t: t.rename(columns={"patient": "Patient "}), "column 'Patient ' must be written 'patient'"),
         (

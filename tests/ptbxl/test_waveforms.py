@@ -166,18 +166,68 @@ def test_each_segment_has_its_own_gain_and_order_of_leads(tmp_path, rng, layout,
 
 
 @pytest.mark.parametrize(
-    ("rate", "samples", "told"),
+    ("given", "instead", "told"),
     [
-        (500, 600, "both: segment two has 600 samples at 500 Hz, not 600 at 100 Hz"),
-        (100, 599, "both: segment two has 600 samples at 100 Hz, not 599 at 100 Hz"),
+        ("two 12 100 600", "two 12 500 600", "segment two has 600 samples at 500 Hz, not 600 at 100 Hz"),
+        ("two 600", "two 599", "segment two has 600 samples at 100 Hz, not 599 at 100 Hz"),
+        ("one 12 100 400", "one 12 100", "segment one has 0 samples at 100 Hz, not 400"),
+        ("one 12 100 400", "one 12 100 0", "segment one has 0 samples at 100 Hz, not 400"),
+        ("one 400", "one 0", "its segments have 600 samples, not 1000"),
+        ("both/2 12 100 1000", "both/2 12 100 900", "its segments have 1000 samples, not 900"),
+        ("one 400\ntwo 600", "one 0\ntwo 0", "its segments have 0 samples, not 1000"),
     ],
 )
-def test_a_segment_that_is_not_as_its_record_says_is_refused(tmp_path, rng, rate, samples, told):
-    for part, length, fs in (("one", 400, 100), ("two", 600, rate)):
-        write(tmp_path, rng.integers(-2000, 2000, (length, 12)), record=part, fs=fs)
-    (tmp_path / "both.hea").write_text(f"both/2 12 100 {400 + samples}\none 400\ntwo {samples}\n")
-    with pytest.raises(RecordError, match=told):
+def test_a_segment_that_is_not_as_its_record_says_is_refused(tmp_path, rng, given, instead, told):
+    for part, length in (("one", 400), ("two", 600)):
+        write(tmp_path, rng.integers(-2000, 2000, (length, 12)), record=part)
+    (tmp_path / "both.hea").write_text("both/2 12 100 1000\none 400\ntwo 600\n")
+    assert read_record(tmp_path / "both").shape == (12, 1000)
+    headers = {path: path.read_text() for path in tmp_path.glob("*.hea")}
+    assert sum(given in text for text in headers.values()) == 1
+    for path, text in headers.items():
+        path.write_text(text.replace(given, instead))
+    with pytest.raises(RecordError, match=f"both: {told}"):
         read_record(tmp_path / "both", any_length=True)
+
+
+def test_segments_are_resampled_as_one(tmp_path):
+    seconds = np.arange(5000) / 500
+    samples = np.rint(1000 * np.sin(2 * np.pi * seconds[:, None] + np.arange(12))).astype(int)
+    write(tmp_path, samples, fs=500)
+    whole = read_record(tmp_path / "00001_lr")
+    write(tmp_path, samples[:2003], fs=500, record="one")
+    write(tmp_path, samples[2003:], fs=500, record="two")
+    (tmp_path / "both.hea").write_text("both/2 12 500 5000\none 2003\ntwo 2997\n")
+    np.testing.assert_array_equal(read_record(tmp_path / "both"), whole)
+
+
+def test_a_lead_that_changes_its_rate_from_segment_to_segment_is_refused(tmp_path):
+    for part, frames in (("one", 1), ("two", 2)):
+        wfdb.wrsamp(
+            part,
+            fs=100,
+            units=["mV"] * 12,
+            sig_name=list(LEADS),
+            e_d_signal=[np.arange(500 * frames)] * 12,
+            samps_per_frame=[frames] * 12,
+            fmt=["16"] * 12,
+            adc_gain=[1000.0] * 12,
+            baseline=[0] * 12,
+            write_dir=str(tmp_path),
+        )
+    (tmp_path / "both.hea").write_text("both/2 12 100 1000\none 500\ntwo 500\n")
+    with pytest.raises(RecordError, match="both: lead I changes its sampling rate"):
+        read_record(tmp_path / "both")
+
+
+def test_what_is_missing_from_a_segment_is_told_by_its_name(tmp_path):
+    samples = np.ones((500, 12), int)
+    write(tmp_path, samples, record="one")
+    samples[7, 3] = -(2**15)
+    write(tmp_path, samples, record="two")
+    (tmp_path / "both.hea").write_text("both/2 12 100 1000\none 500\ntwo 500\n")
+    with pytest.raises(RecordError, match="two: 1 samples are missing"):
+        read_record(tmp_path / "both")
 
 
 @pytest.mark.parametrize("beside", [1, 4])

@@ -4,8 +4,7 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from ecg_temporal import files
-from ecg_temporal.commands.output import refuse_unwritable
+from ecg_temporal.commands.output import refuse_unwritable, replacing
 from ecg_temporal.comparison.settings import BootstrapSettings
 from ecg_temporal.evaluation.predictions import SPLITS
 from ecg_temporal.experiments.compare import compare
@@ -21,7 +20,7 @@ def run(options: argparse.Namespace) -> None:
     if options.first == options.second:
         raise ValueError(f"{options.first} would be set against itself")
     if options.out:
-        refuse_unwritable(options.out.parent)
+        refuse_unwritable(options.out.resolve().parent)
     bootstrap = section(read_params(), "bootstrap", BootstrapSettings)
     splits = {split: read_split(Path("data/processed") / split) for split in SPLITS}
     fold = splits[options.split]
@@ -32,7 +31,7 @@ def run(options: argparse.Namespace) -> None:
     labels = {split: data.labels for split, data in splits.items()}
     pair = compare(first, second, labels, fold.description.classes, patients, options.split, bootstrap)
     if options.out:
-        with files.replacing_file(options.out) as temporary:
+        with replacing(options.out) as temporary:
             pair.table().to_csv(temporary, index=False, float_format="%.6g")
     seeds = " and ".join(str(len(each.predictions.seeds)) for each in (second, first))
     rules = " and ".join(dict.fromkeys([second.rule, first.rule]))

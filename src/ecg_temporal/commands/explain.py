@@ -2,9 +2,8 @@
 
 import argparse
 
-from ecg_temporal import files
 from ecg_temporal.commands.model import load, print_warnings
-from ecg_temporal.commands.output import named, refuse_unwritable, shortened
+from ecg_temporal.commands.output import named, refuse_unwritable, replacing, shortened
 from ecg_temporal.inference.explain import occlusion
 from ecg_temporal.inference.paper import SECONDS, draw_ecg
 from ecg_temporal.inference.records import find_records, read_ecg
@@ -19,7 +18,7 @@ def run(options: argparse.Namespace) -> None:
     if len(paths) > 1:
         raise ValueError(f"{options.record} holds {len(paths)} records; name one of them")
     ecg = read_ecg(paths[0])
-    refuse_unwritable(options.out.parent)
+    refuse_unwritable(options.out.resolve().parent)
     name, predictor = load(options.model, options.rule)
     if options.part != "all" and predictor.spec.architecture.rnn == "none":
         raise ValueError(f"{name} has no recurrent layer, nothing in it rests on the order of frames")
@@ -35,6 +34,6 @@ def run(options: argparse.Namespace) -> None:
         title += f", the first {SECONDS:g} s alone"
     (probabilities,), (decisions,) = predictor.predict([signals])
     findings = named(predictor.spec.classes, probabilities, decisions)
-    with files.replacing_file(options.out) as temporary:
+    with replacing(options.out) as temporary:
         figure = draw_ecg(signals, predictor.spec.sampling_rate_hz, title, findings, found)
         figure.savefig(temporary, format="png")

@@ -9,7 +9,8 @@ from ecg_temporal.inference.export import export_onnx
 
 def run(options: argparse.Namespace) -> None:
     """Run the command."""
-    refuse_unwritable(options.out.parent)
+    out = options.out.resolve()
+    refuse_unwritable(out.parent)
     name, predictor = load(options.model, options.rule, device="cpu")
-    export_onnx(predictor, options.out)
+    export_onnx(predictor, out)
     print(f"{options.out}: {name}, {options.rule}")

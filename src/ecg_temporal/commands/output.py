@@ -1,9 +1,11 @@
 """How commands name and write what they made."""
 
 import os
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+from ecg_temporal import files
 from ecg_temporal.ptbxl.names import full_names
 
 LONGEST_NAME = 90
@@ -19,6 +21,11 @@ def named(classes: list[str], probabilities: Any, decisions: Any) -> list[tuple[
 def shortened(name: str) -> str:
     """Return a record's name as a title holds it: of a long path, the end."""
     return name if len(name) <= LONGEST_NAME else f"…{name[-LONGEST_NAME:]}"
+
+
+def replacing(path: Path) -> AbstractContextManager[Path]:
+    """Return `files.replacing_file` of what `path` names: a link to it stays."""
+    return files.replacing_file(path.resolve())
 
 
 def refuse_unwritable(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 import argparse
 import csv
+import io
 import json
 import sys
 from collections.abc import Iterator
@@ -13,9 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from ecg_temporal import files
 from ecg_temporal.commands.model import load, print_warnings
-from ecg_temporal.commands.output import named, refuse_unwritable, shortened
+from ecg_temporal.commands.output import named, refuse_unwritable, replacing, shortened
 from ecg_temporal.inference.paper import SECONDS, draw_ecg
 from ecg_temporal.inference.predictor import Predictor
 from ecg_temporal.inference.records import find_records, read_ecg
@@ -26,7 +26,7 @@ from ecg_temporal.ptbxl.waveforms import RecordError
 def run(options: argparse.Namespace) -> None:
     """Run the command."""
     # Before anything that takes long.
-    for folder in filter(None, (options.out and options.out.parent, options.plot)):
+    for folder in filter(None, (options.out and options.out.resolve().parent, options.plot)):
         refuse_unwritable(folder)
     paths, missing = _find(options)
     if options.plot:
@@ -46,7 +46,7 @@ def run(options: argparse.Namespace) -> None:
         _write_csv(sys.stdout, rows)
     else:
         write = _write_json if options.out.suffix == ".json" else _write_csv
-        with files.replacing_file(options.out) as temporary, temporary.open("w", encoding="utf-8") as file:
+        with replacing(options.out) as temporary, temporary.open("w", encoding="utf-8") as file:
             write(file, rows)
     if options.plot:
         _draw(options.plot, readable, probabilities, decisions, predictor)
@@ -67,6 +67,8 @@ def _find(options: argparse.Namespace) -> tuple[list[Path], int]:
 def _with_stdin(paths: list[Path]) -> Iterator[Path]:
     for path in paths:
         if str(path) == "-":
+            if isinstance(sys.stdin, io.TextIOWrapper):
+                sys.stdin.reconfigure(errors="surrogateescape")  # as the names of files are read
             lines = (line.removeprefix("\ufeff").rstrip("\r\n") for line in sys.stdin)  # a Windows editor's
             yield from (Path(line) for line in lines if line.strip())
         else:
@@ -126,7 +128,7 @@ def _draw(
         if seconds > SECONDS:
             title += f": the first {SECONDS:g} of {seconds:g} s, findings of all"
         drawn = draw_ecg(ecg.signals, rate, title, named(classes, p, made))
-        with files.replacing_file(_drawing(folder, Path(ecg.name))) as temporary:
+        with replacing(_drawing(folder, Path(ecg.name))) as temporary:
             drawn.savefig(temporary, format="png")
 
 

@@ -20,10 +20,9 @@ def run(options: argparse.Namespace) -> None:
     """Run the command."""
     # MLflow's bars would hide what is printed here.
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    lock = scratch("register.lock")
-    lock.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with FileLock(lock):  # two at once would both find that nothing is registered yet
+        # Two at once would both find that nothing is registered yet. Other clones are not kept out.
+        with FileLock(scratch("register.lock")):
             for alias, name in winners().items():
                 _register(alias, name, options.rule)
     except (MlflowException, SQLAlchemyError) as error:  # the latter from a database that is away

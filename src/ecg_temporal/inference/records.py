@@ -95,8 +95,11 @@ def _records_at(path: Path, tell: Callable[[OSError], None]) -> list[Path]:
     record = path.with_suffix("") if path.suffix in (".hea", ".dat", ".mat") else path
     is_record = bool(record.name) and record.with_name(record.name + ".hea").is_file()
     if path.is_dir():
-        inside = sorted({header.with_suffix("") for header in _headers_below(path, tell)})
-        if inside:
+        errors: list[OSError] = []
+        inside = sorted({header.with_suffix("") for header in _headers_below(path, errors.append)})
+        for error in errors:
+            tell(error)
+        if inside or errors:
             return inside
         if not is_record:  # beside a folder of its name
             raise FileNotFoundError(f"{path}: no WFDB header (.hea) in this folder or below")
@@ -106,14 +109,22 @@ def _records_at(path: Path, tell: Callable[[OSError], None]) -> list[Path]:
 
 
 def _headers_below(folder: Path, tell: Callable[[OSError], None]) -> Iterator[Path]:
-    seen = set()  # of links some may lead back
+    seen = set()
     for parent, folders, names in os.walk(folder, onerror=tell, followlinks=True):
-        seen.add(os.path.realpath(parent))
-        folders[:] = [name for name in folders if os.path.realpath(Path(parent, name)) not in seen]
+        here = os.path.realpath(parent)
+        if here in seen:  # a link has led here before
+            folders.clear()
+            continue
+        seen.add(here)
+        folders.sort()
         for name in names:
             # A Mac puts a file ._NAME beside each of a folder that is not its own.
-            if name.endswith(".hea") and name[0] != "." and Path(parent, name).is_file():
-                yield Path(parent, name)
+            if name.endswith(".hea") and name[0] != ".":
+                try:
+                    if Path(parent, name).is_file():
+                        yield Path(parent, name)
+                except OSError as error:
+                    tell(error)
 
 
 def _segments(header: Path) -> list[Path]:

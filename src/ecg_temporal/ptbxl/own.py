@@ -141,16 +141,15 @@ def deal(labels: list[list[str]], patients: list[str]) -> NDArray[np.int64]:
     return np.array([fold[patient] for patient in patients])
 
 
-def _refuse_ragged(path: Path) -> None:
-    """Refuse what pandas would mend: a row of more or fewer cells than names, and a name twice."""
-    with path.open(encoding="utf-8", newline="") as file:
+def _column_names(path: Path) -> list[str]:
+    """Return the first line's names; refuse a row of more or fewer cells, of which pandas would make some."""
+    with path.open(encoding="utf-8-sig", newline="") as file:
         rows = csv.reader(file)
-        names = next(rows, [])
-        if twice := [name for name, count in Counter(names).items() if count > 1]:
-            raise ValueError(f"the column {twice[0]!r} is there twice")
+        names = next(filter(None, rows), [])
         for row in rows:
             if row and len(row) != len(names):
                 raise ValueError(f"line {rows.line_num} has {len(row)} cells, not {len(names)}")
+    return names
 
 
 def _read_labels(path: Path) -> pd.DataFrame:
@@ -158,7 +157,7 @@ def _read_labels(path: Path) -> pd.DataFrame:
     if not path.is_file():
         raise ValueError(f"{path}: no such file; OWN_DIR must be a folder with records and {TABLE}")
     try:
-        _refuse_ragged(path)
+        columns = _column_names(path)
         text = dict.fromkeys(("record", "labels", "patient"), str)
         found = pd.read_csv(path, dtype=text, keep_default_na=False, index_col=False)
     except UnicodeDecodeError as error:
@@ -170,7 +169,18 @@ def _read_labels(path: Path) -> pd.DataFrame:
             f"{path} is not a table with a cell under each name of its first line; several labels of a "
             f"record are separated by semicolons, not commas ({error})"
         ) from None
-    columns = [str(column) for column in found.columns]
+    _refuse_columns(path, columns)
+    if found.empty:
+        raise ValueError(f"{path} names no record")
+    for column in {"record", "patient"} & {*found.columns}:
+        found[column] = found[column].str.strip()
+    found["record"] = _record_names(path, found["record"])
+    return found
+
+
+def _refuse_columns(path: Path, columns: list[str]) -> None:
+    if twice := [column for column, count in Counter(columns).items() if count > 1]:
+        raise ValueError(f"{path}: the column {twice[0]!r} is there twice")
     if len(columns) == 1 and re.search("[;\t]", columns[0]):
         raise ValueError(
             f"{path}: commas must separate the columns, whose first line is {columns[0]!r}; semicolons "
@@ -185,12 +195,6 @@ def _read_labels(path: Path) -> pd.DataFrame:
             raise ValueError(f"{path} has no column {column!r}; it has {', '.join(columns)}")
     if unknown := [column for column in columns if column not in COLUMNS]:
         raise ValueError(f"{path}: the column {unknown[0]!r} is none of {', '.join(COLUMNS)}")
-    if found.empty:
-        raise ValueError(f"{path} names no record")
-    for column in {"record", "patient"} & {*found.columns}:
-        found[column] = found[column].str.strip()
-    found["record"] = _record_names(path, found["record"])
-    return found
 
 
 def _record_names(path: Path, names: pd.Series) -> pd.Series:

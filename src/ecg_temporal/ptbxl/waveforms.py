@@ -114,12 +114,12 @@ def _read_by_wfdb(path: Path, any_length: bool) -> NDArray[np.int16]:
         ) from error
 
 
-def _read_segments(path: Path) -> list[wfdb.Record]:
-    """Return the segments of a record: one, unless its header lists several."""
+def _read_segments(path: Path) -> list[tuple[Path, wfdb.Record]]:
+    """Return the segments of a record with their paths: itself, unless its header lists several."""
     header = wfdb.rdheader(str(path), rd_segments=True)
     if not isinstance(header, wfdb.MultiRecord):
         _refuse_header(path, header)
-        return [_read_whole(path)]
+        return [(path, _read_whole(path))]
     # One by one: each has gains, units, an order of leads and checksums of its own, which wfdb, asked for the
     # whole, takes from the first.
     found = []
@@ -128,17 +128,20 @@ def _read_segments(path: Path) -> list[wfdb.Record]:
         if segment is None:
             raise RecordError("missing samples", f"{path}: segment {number} is a gap, samples are missing")
         _refuse_header(path.with_name(name), segment)
-        if not segment.sig_len:  # it only says which signals there are
+        if not samples:  # it only says which signals there are
             continue
         if (segment.fs, segment.sig_len) != (header.fs, samples):
             raise RecordError(
                 "an unreadable file",
-                f"{path}: segment {name} has {segment.sig_len} samples at {segment.fs:g} Hz, not {samples} "
-                f"at {header.fs:g} Hz",
+                f"{path}: segment {name} has {segment.sig_len or 0} samples at {segment.fs:g} Hz, not "
+                f"{samples} at {header.fs:g} Hz",
             )
-        found.append(_read_whole(path.with_name(name)))
-    if not found:
-        raise RecordError("missing samples", f"{path}: none of its segments has samples")
+        found.append((path.with_name(name), _read_whole(path.with_name(name))))
+    total = sum(record.sig_len for _, record in found)
+    if not total or (header.sig_len or total) != total:
+        raise RecordError(
+            "missing samples", f"{path}: its segments have {total} samples, not {header.sig_len}"
+        )
     return found
 
 
@@ -185,13 +188,13 @@ def _read_whole(path: Path) -> wfdb.Record:
     return record
 
 
-def _convert(path: Path, segments: list[wfdb.Record], any_length: bool) -> NDArray[np.int16]:
-    samples, rate = sum(segment.sig_len for segment in segments), segments[0].fs
+def _convert(path: Path, segments: list[tuple[Path, wfdb.Record]], any_length: bool) -> NDArray[np.int16]:
+    samples, rate = sum(record.sig_len for _, record in segments), segments[0][1].fs
     if not any_length and abs(samples / rate - SECONDS) > 0.5 / rate:
         raise RecordError(
             "another length", f"{path}: {samples} samples at {rate} Hz are not {SECONDS:g} seconds"
         )
-    parts = [_microvolts(path, segment) for segment in segments]
+    parts = [_microvolts(*segment) for segment in segments]
     leads = []
     for lead in LEADS:
         rates = {part[lead][0] for part in parts}
