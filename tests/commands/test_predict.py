@@ -84,6 +84,17 @@ def test_the_command_writes_csv_json_and_pictures(trained, splits, capsys):
     assert (trained / "drawn" / "records" / "one.png").stat().st_size > 20_000
 
 
+def test_what_is_told_does_not_get_into_the_table_where_stderr_is_closed(
+    trained, splits, monkeypatch, capsys
+):
+    dead = splits["test"].signals[0].copy()
+    dead[6] = 0
+    write(trained / "records", "dead", dead)
+    monkeypatch.setattr(sys, "stderr", None)
+    cli.main(["predict", "records/dead", "--model", "cnn_gru"])
+    assert len(capsys.readouterr().out.splitlines()) == 2
+
+
 def test_a_service_may_have_closed_its_standard_streams(trained, splits, monkeypatch):
     write(trained / "records", "one", splits["test"].signals[0])
     for name in ("stdin", "stdout", "stderr"):
