@@ -330,6 +330,16 @@ def test_a_folder_may_be_the_one_that_we_are_in(trained, splits, monkeypatch):
     assert find_records([Path()]) == [Path("one")]
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere file names are Unicode")
+def test_a_name_from_stdin_need_not_be_utf_8(trained, splits, capsys, monkeypatch):
+    write(trained / "records", "cafe", splits["test"].signals[0])
+    named = b"records/caf\xe9.hea"
+    (trained / "records" / "cafe.hea").rename(trained / os.fsdecode(named))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(named + b"\n"), encoding="utf-8"))
+    cli.main(["predict", "-", "--model", "cnn_gru"])
+    assert capsys.readouterr().out.splitlines()[1].startswith("records/caf\\xe9,10.0,")
+
+
 def test_a_folder_that_cannot_be_written_to_is_refused_before_anything_is_read(trained, splits, monkeypatch):
     write(trained / "records", "one", splits["test"].signals[0])
     monkeypatch.setattr(os, "access", lambda path, mode: False)

@@ -142,7 +142,10 @@ def deal(labels: list[list[str]], patients: list[str]) -> NDArray[np.int64]:
 
 
 def _column_names(path: Path) -> list[str]:
-    """Return the first line's names; refuse a row of more or fewer cells, of which pandas would make some."""
+    """Return the names of the columns.
+
+    A row of more or fewer cells is refused: pandas would take a missing label for none.
+    """
     with path.open(encoding="utf-8-sig", newline="") as file:
         rows = csv.reader(file)
         names = next(filter(None, rows), [])

@@ -71,7 +71,7 @@ def read_record(path: Path, any_length: bool = False) -> NDArray[np.int16]:
     RecordError
         A file is missing, can't be opened, is truncated or damaged; the sampling rate is not given; a lead is
         missing, there twice, sampled below 50 Hz, not calibrated or in an unknown unit; the record is not as
-        long as it must be; a sample is missing or too large.
+        long as it must be; a segment is not as the record's header says; a sample is missing or too large.
 
     """
     header_path = path.with_name(path.name + ".hea")
@@ -120,8 +120,8 @@ def _read_segments(path: Path) -> list[tuple[Path, wfdb.Record]]:
     if not isinstance(header, wfdb.MultiRecord):
         _refuse_header(path, header)
         return [(path, _read_whole(path))]
-    # One by one: each has gains, units, an order of leads and checksums of its own, which wfdb, asked for the
-    # whole, takes from the first.
+    # One by one: each has gains, units, an order of leads and checksums of its own, which wfdb does not heed
+    # where it is asked for the whole.
     found = []
     listed = zip(header.seg_name, header.segments, header.seg_len, strict=True)
     for number, (name, segment, samples) in enumerate(listed, 1):
@@ -140,7 +140,8 @@ def _read_segments(path: Path) -> list[tuple[Path, wfdb.Record]]:
     total = sum(record.sig_len for _, record in found)
     if not total or (header.sig_len or total) != total:
         raise RecordError(
-            "missing samples", f"{path}: its segments have {total} samples, not {header.sig_len}"
+            "an unreadable file",
+            f"{path}: its segments have {total} samples, its header says {header.sig_len}",
         )
     return found
 
