@@ -254,6 +254,7 @@ def test_an_experiment_is_set_against_the_workspace(project):
     command = given("ecg-temporal compare model model")
     said = project(f"{command} --split test --out pair.csv")
     assert "model@deeper less model: " in said and "macro-AUPRC ↑" in said
+    assert "\nParams: layers 1 → 2.\n" in said
     table = pd.read_csv(project.folder / "pair.csv").set_index("metric")
     assert table.loc["macro_auprc", "first"] == pytest.approx(
         json.loads((project.folder / "metrics/model.json").read_text())["macro_auprc"], rel=1e-5
@@ -262,7 +263,8 @@ def test_an_experiment_is_set_against_the_workspace(project):
     applied = json.loads((project.folder / "metrics/model.json").read_text())
     assert table.loc["macro_auprc", "second"] == pytest.approx(applied["macro_auprc"], rel=1e-5)
     # Where the workspace has the experiment, its own are the same.
-    assert "+0.0000 [+0.0000, +0.0000]" in project("ecg-temporal compare model@deeper model")
+    again = project("ecg-temporal compare model@deeper model")
+    assert "+0.0000 [+0.0000, +0.0000]" in again and "\nParams: the same.\n" in again
     project("git checkout -q . && dvc checkout -q && rm pair.csv")
     for wrong, why in {
         "model model@shallower": "model@shallower: unknown Git revision 'shallower'; `dvc exp list -A`",

@@ -11,7 +11,7 @@ from ecg_temporal.evaluation.cross_validation import PARTS
 from ecg_temporal.evaluation.fitting import fit_rule
 from ecg_temporal.evaluation.predictions import SPLITS, Predictions, rows
 from ecg_temporal.experiments.compare import Pair, compare
-from ecg_temporal.experiments.page import TITLES, pair_page
+from ecg_temporal.experiments.page import TITLES, pair_page, params_page
 from ecg_temporal.experiments.revisions import Contender
 
 RECORDS, CLASSES = 200, list("abcd")
@@ -20,7 +20,7 @@ BOOTSTRAP = BootstrapSettings(replicates=400, seed=0, reference="cnn")
 
 
 def compared(first, second, labels, patients=PATIENTS, split="test", rules=("half", "half")):
-    both = (Contender(n, p, r) for n, p, r in zip("ab", (first, second), rules, strict=True))
+    both = (Contender(n, p, r, {}) for n, p, r in zip("ab", (first, second), rules, strict=True))
     return compare(*both, labels, CLASSES, patients, split, BOOTSTRAP)
 
 
@@ -113,6 +113,17 @@ def test_what_another_training_could_undo_is_not_called_a_difference():
     said = pair_page(Pair(pd.DataFrame(rows), pd.DataFrame()), "a", "b")
     assert "b is worse in Hamming loss, by more than the chance of other patients and other" in said
     assert said.count("**") == 2
+
+
+def test_the_params_that_differ_are_named(case):
+    _, predictions, _ = case
+    plain, deep = (
+        Contender("", predictions, "half", {"rnn": rnn, "train.epochs": 24} | layers)
+        for rnn, layers in (("none", {}), ("gru", {"layers": 2}))
+    )
+    assert params_page(plain, deep) == "Params: rnn none → gru; layers – → 2."
+    assert params_page(deep, plain) == "Params: rnn gru → none; layers 2 → –."
+    assert params_page(deep, deep) == "Params: the same."
 
 
 def test_the_table_has_every_metric_and_diagnosis():

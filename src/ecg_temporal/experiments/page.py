@@ -7,6 +7,7 @@ import pandas as pd
 from ecg_temporal.comparison.settings import SIGNIFICANCE
 from ecg_temporal.comparison.verdict import LOWER_IS_BETTER
 from ecg_temporal.experiments.compare import Pair
+from ecg_temporal.experiments.revisions import Contender
 from ecg_temporal.reporting.style import leaning
 from ecg_temporal.reporting.tables import METRICS, STEADY, aligned, difference, leaves_out_zero
 
@@ -37,6 +38,14 @@ def pair_page(pair: Pair, first: str, second: str) -> str:
     return (
         f"{aligned(rows, text_columns=1)}\n\n{KEY}\n\n{_in_words(found, second)}\n{_by_class(pair.classes)}\n"
     )
+
+
+def params_page(first: Contender, second: Contender) -> str:
+    """Return in a sentence which params the two were trained with that differ."""
+    both = {key: (first.settings.get(key, "–"), second.settings.get(key, "–")) for key in first.settings}
+    both |= {key: ("–", value) for key, value in second.settings.items() if key not in both}
+    changed = [f"{key} {one} → {other}" for key, (one, other) in both.items() if one != other]
+    return f"Params: {'; '.join(changed)}." if changed else "Params: the same."
 
 
 def _is_sure(row: dict[Any, Any]) -> bool:

@@ -16,6 +16,7 @@ from ecg_temporal.comparison.verdict import CANDIDATE
 from ecg_temporal.evaluation.predictions import Predictions, read_predictions
 from ecg_temporal.evaluation.settings import DecisionSettings
 from ecg_temporal.lock import file_md5, folder_md5, inputs, outputs, read_stages, stage_name
+from ecg_temporal.models.settings import ArchitectureSettings
 from ecg_temporal.settings import read_params, section
 from ecg_temporal.store import Split
 from ecg_temporal.training.settings import TrainSettings
@@ -23,11 +24,23 @@ from ecg_temporal.training.settings import TrainSettings
 
 @dataclass(frozen=True)
 class Contender:
-    """An architecture's predictions, and the decision rule that params.yaml names beside them."""
+    """An architecture's predictions, and what the params.yaml beside them says.
+
+    Attributes
+    ----------
+    name : str
+    predictions : Predictions
+    rule : str
+        The decision rule.
+    settings : dict of str to object
+        What it was trained with: the architecture's own by their plain names, others as `section.key`.
+
+    """
 
     name: str
     predictions: Predictions
     rule: str
+    settings: dict[str, Any]
 
 
 def read_contender(name: str, splits: dict[str, Split]) -> Contender:
@@ -103,7 +116,17 @@ def _read(folder: Path, architecture: str, splits: dict[str, Split], name: str, 
         raise ValueError(f"predictions/{path.name} is not there as {stage} wrote it; run `dvc repro {stage}`")
     ecg_id = {split: data.ecg_id for split, data in splits.items()}
     predictions = read_predictions(path, section(params, "train", TrainSettings).seeds, ecg_id)
-    return Contender(name, predictions, section(params, "decision", DecisionSettings).rule)
+    rule = section(params, "decision", DecisionSettings).rule
+    return Contender(name, predictions, rule, _settings(params, architecture))
+
+
+def _settings(params: dict[str, Any], architecture: str) -> dict[str, Any]:
+    key = CANDIDATE if architecture == CANDIDATE else f"architectures.{architecture}"
+    own = section(params, key, ArchitectureSettings)
+    unused = set() if own.cells else {"layers", "hidden"}
+    others = {f"{name}.{k}": value for name in ("trunk", "train") for k, value in params[name].items()}
+    del others["train.device"]  # where it ran, not what
+    return own.model_dump(exclude=unused) | others
 
 
 def _written(folder: Path, architecture: str, files: DVCFileSystem) -> str:
