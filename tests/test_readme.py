@@ -137,6 +137,7 @@ def test_every_command_runs_as_the_readme_gives_it(tmp_path, rng):
         "/shared/ecg-temporal": str(tmp_path / "remote"),
         "RECORD FOLDER …": f"{record} {record.parent}",
         "RECORD": str(record),
+        "ecg-temporal-ptbxl@": "ecg-temporal-synthetic@",
         "repro train@": "repro -f train@",
     }
     back = "git checkout -q . && git clean -qfd metrics decisions && dvc checkout -q"

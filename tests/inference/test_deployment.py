@@ -70,7 +70,7 @@ def test_the_onnx_file_equals_pytorch_for_any_batch_and_length(trained, rng):
 @pytest.mark.pipeline
 def test_a_registered_model_is_served_on_loopback_and_refuses_a_wrong_shape(store, splits, monkeypatch):
     uri = register("cnn_gru", "platt+likeliest", "winner")
-    assert uri == "models:/ecg-temporal@winner"
+    assert uri == "models:/ecg-temporal-ptbxl@winner"
     assert register("cnn_gru", "platt+likeliest", "winner") == uri  # and nothing new
     assert len(mlflow.search_model_versions()) == 1
     weights = store / "models" / "cnn_gru" / "0" / "weights.pt"
@@ -80,7 +80,7 @@ def test_a_registered_model_is_served_on_loopback_and_refuses_a_wrong_shape(stor
     assert len(mlflow.search_model_versions()) == 2
     weights.write_bytes(before)
     assert register("cnn_gru", "platt+likeliest", "winner") == uri
-    assert register("cnn_gru", "platt+likeliest", "best") == "models:/ecg-temporal@best"
+    assert register("cnn_gru", "platt+likeliest", "best") == "models:/ecg-temporal-ptbxl@best"
     assert len(mlflow.search_model_versions()) == 2
     changed = Path(copytree(registry.PACKAGE, store / "ecg_temporal"))
     (changed / "inference" / "serving.py").write_text(Path(serving.__file__).read_text() + "\n# mended\n")
@@ -89,10 +89,10 @@ def test_a_registered_model_is_served_on_loopback_and_refuses_a_wrong_shape(stor
         register("cnn_gru", "platt+likeliest", "mended")
     assert len(mlflow.search_model_versions()) == 3
     aliased = [
-        mlflow.MlflowClient().get_model_version_by_alias("ecg-temporal", a) for a in ("winner", "best")
+        mlflow.MlflowClient().get_model_version_by_alias("ecg-temporal-ptbxl", a) for a in ("winner", "best")
     ]
     assert [int(each.version) for each in aliased] == [1, 1]
-    found = mlflow.MlflowClient().get_model_version_by_alias("ecg-temporal", "winner")
+    found = mlflow.MlflowClient().get_model_version_by_alias("ecg-temporal-ptbxl", "winner")
     assert found.tags["architecture"] == "cnn_gru" and "git.commit" in found.tags
     # params.yaml is in no commit here.
     assert found.tags["git.dirty"] == "true" and "that no commit has" in found.description
@@ -129,7 +129,7 @@ def test_where_the_winner_alone_is_at_hand_it_is_registered(store, capsys, recwa
     write_verdict(store / "reports/tables/verdict.json", verdict)
     cli.main(["register", "--rule", "half"])
     said = capsys.readouterr()
-    assert said.out == "models:/ecg-temporal@winner: cnn_gru, half\n"
+    assert said.out == "models:/ecg-temporal-ptbxl@winner: cnn_gru, half\n"
     assert "best is not registered: models/cnn_wide: no trained model" in said.err
     assert "is no more" not in said.err
     assert not [each for each in recwarn if "type hint" in str(each.message).lower()]
@@ -141,14 +141,18 @@ def test_where_the_winner_alone_is_at_hand_it_is_registered(store, capsys, recwa
         subprocess.run(["git", *command], check=True)
     register("cnn_gru", "half", "best")
     client = mlflow.MlflowClient()
-    best = client.get_model_version_by_alias("ecg-temporal", "best")
+    best = client.get_model_version_by_alias("ecg-temporal-synthetic", "best")
     again = f"git checkout {best.tags['git.commit']} && dvc repro evaluate@cnn_gru"
     assert best.tags["git.dirty"] == "false" and again in best.description
     assert best.tags["dataset"] == "synthetic"  # of dvc.lock, whatever params.yaml says now
     cli.main(["register", "--rule", "half"])
-    assert "models:/ecg-temporal@best was another model's, and is no more" in capsys.readouterr().err
+    said = capsys.readouterr()
+    assert "models:/ecg-temporal-synthetic@best was another model's, and is no more" in said.err
     with pytest.raises(mlflow.MlflowException):
-        client.get_model_version_by_alias("ecg-temporal", "best")
+        client.get_model_version_by_alias("ecg-temporal-synthetic", "best")
+    # What was trained on synthetic ECGs has not taken the place of what was trained on real ones.
+    served = client.get_model_version_by_alias("ecg-temporal-ptbxl", "winner")
+    assert "ecg-temporal-synthetic@winner" in said.out and served.tags["dataset"] == "ptbxl"
 
 
 def test_a_store_that_does_not_answer_is_a_sentence_without_the_password(store, monkeypatch):

@@ -8,10 +8,9 @@ from filelock import FileLock
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
-from ecg_temporal.inference.predictor import winners
-from ecg_temporal.inference.registry import NAME, forget, register
-from ecg_temporal.ptbxl.settings import dataset_of
-from ecg_temporal.settings import read_params
+from ecg_temporal.inference.predictor import DECISIONS, MODELS, winners
+from ecg_temporal.inference.provenance import trained_on
+from ecg_temporal.inference.registry import forget, register, registered_name
 from ecg_temporal.tracking import without_secrets
 from ecg_temporal.workspace import scratch
 
@@ -37,5 +36,9 @@ def _register(alias: str, name: str, rule: str) -> None:
             raise
         # Published are the winner's weights alone.
         print(f"{alias} is not registered: {error}", file=sys.stderr)
-        if forget(alias, dataset_of(read_params())):
-            print(f"models:/{NAME}@{alias} was another model's, and is no more", file=sys.stderr)
+        dataset = trained_on(winners()["winner"], MODELS, DECISIONS)
+        if forget(alias, dataset):
+            print(
+                f"models:/{registered_name(dataset)}@{alias} was another model's, and is no more",
+                file=sys.stderr,
+            )

@@ -22,9 +22,13 @@ from ecg_temporal.ptbxl.settings import SyntheticSettings
 from ecg_temporal.ptbxl.synthetic import generate
 from ecg_temporal.training.hardware import choose_hardware
 
-NAME = "ecg-temporal"
 PACKAGE = Path(serving.__file__).parents[1]
 REQUIREMENTS = ("mlflow", "numpy", "pandas", "pydantic", "pyyaml", "scipy", "torch")
+
+
+def registered_name(dataset: str) -> str:
+    """Return the registered model of `dataset`, as its experiment is called: a toy never takes its alias."""
+    return f"{tracking.EXPERIMENT}-{dataset}"
 
 
 def register(
@@ -50,7 +54,7 @@ def register(
     """
     predictor = load_predictor(architecture, rule, choose_hardware("cpu", "fp32"), models, decisions)
     spec, dataset = predictor.spec, trained_on(architecture, models, decisions)
-    experiment = tracking.configure(dataset)
+    experiment, name = tracking.configure(dataset), registered_name(dataset)
     example = generate(SyntheticSettings(records=300, seed=0))[0][:1].astype(np.float32)
     signature = ModelSignature(
         Schema([TensorSpec(np.dtype(np.float32), (-1, len(spec.leads), -1))]),
@@ -70,10 +74,10 @@ def register(
     sha256 = hashlib.sha256(b"".join(digests)).hexdigest()
     tags = {"architecture": architecture, "rule": rule, "dataset": dataset, "sha256": sha256}
     client = mlflow.MlflowClient()
-    for known in client.search_model_versions(f"name = '{NAME}'"):
+    for known in client.search_model_versions(f"name = '{name}'"):
         if tags.items() <= known.tags.items():
-            client.set_registered_model_alias(NAME, alias, known.version)
-            return f"models:/{NAME}@{alias}"
+            client.set_registered_model_alias(name, alias, known.version)
+            return f"models:/{name}@{alias}"
     tags |= tracking.origin()
     if not (is_evaluated(architecture, models) and _is_committed()):
         tags["git.dirty"] = "true"
@@ -96,10 +100,10 @@ def register(
             signature=signature,
             input_example=example,
             # PyPI has no "2.13.0+cpu".
-            pip_requirements=[f"{name}=={version(name).partition('+')[0]}" for name in REQUIREMENTS],
+            pip_requirements=[f"{package}=={version(package).partition('+')[0]}" for package in REQUIREMENTS],
             metadata=about,
             tags=tags,
-            registered_model_name=NAME,
+            registered_model_name=name,
         )
     number = str(logged.registered_model_version)
     described = (
@@ -112,20 +116,20 @@ def register(
     elif commit := tags.get("git.commit"):
         again = f"git checkout {commit} && dvc repro {stage_name('evaluate', architecture)}"
         described += f" To make it again: `{again}`."
-    client.update_model_version(NAME, number, described)
+    client.update_model_version(name, number, described)
     for key, value in tags.items():
-        client.set_model_version_tag(NAME, number, key, value)
-    client.set_registered_model_alias(NAME, alias, number)  # last: what is served is complete
-    return f"models:/{NAME}@{alias}"
+        client.set_model_version_tag(name, number, key, value)
+    client.set_registered_model_alias(name, alias, number)  # last: what is served is complete
+    return f"models:/{name}@{alias}"
 
 
 def forget(alias: str, dataset: str) -> bool:
-    """Take `alias` from the version that has it, and return whether one had."""
+    """Take `alias` from the version of `dataset` that has it, and return whether one had."""
     tracking.configure(dataset)
-    client = mlflow.MlflowClient()
-    if not any(alias in known.aliases for known in client.search_registered_models(f"name = '{NAME}'")):
+    client, name = mlflow.MlflowClient(), registered_name(dataset)
+    if not any(alias in known.aliases for known in client.search_registered_models(f"name = '{name}'")):
         return False
-    client.delete_registered_model_alias(NAME, alias)
+    client.delete_registered_model_alias(name, alias)
     return True
 
 
