@@ -1,14 +1,17 @@
 import json
 
+import numpy as np
 import pytest
 import torch
 import yaml
 
+import benchmarks.reading
+import benchmarks.resampling
 from benchmarks import pipeline
 from benchmarks.measure import Row, in_turn, markdown, row, write
 from benchmarks.reading import reading
 from benchmarks.resampling import resampling
-from benchmarks.training import OneBatch
+from benchmarks.training import OneBatch, TextbookRecords
 from closure import ROOT
 from defaults import FP32
 from ecg_temporal.params import check
@@ -93,3 +96,33 @@ def test_the_small_project_has_params_that_are_not_refused(monkeypatch):
             section = section[part]
         section[name] = yaml.safe_load(value)
     check(params)
+
+
+def test_a_row_has_the_medians():
+    found = row("a", [1.0, 2.0, 9.0], [4.0, 5.0, 6.0], "–", "s", "h")
+    assert (found.ours, found.reference) == (2, 5)
+
+
+def test_reading_is_in_milliseconds_a_record(splits, monkeypatch):
+    monkeypatch.delenv("PTBXL_DIR", raising=False)
+    monkeypatch.setattr(benchmarks.reading, "RECORDS", 2)
+    ticks = iter(np.cumsum([0, 0.002, 0, 0.2] * 6))
+    monkeypatch.setattr(benchmarks.reading.time, "process_time", lambda: next(ticks))
+    found = reading(splits["train"], "h")
+    assert (found.ours, found.reference, found.ratio) == pytest.approx((1, 100, 100))
+
+
+def test_resampling_is_in_milliseconds_a_replicate_of_all(splits, monkeypatch):
+    for name, value in {"ARCHITECTURES": 2, "REPLICATES": 4, "seconds": lambda _: 8.0}.items():
+        monkeypatch.setattr(benchmarks.resampling, name, value)
+    found = resampling(splits["train"].part(slice(100)), "h")
+    assert (found.ours, found.reference, found.ratio) == (1000, 4000, 4)
+
+
+def test_every_note_is_a_line():
+    assert "\n- first\n- second\n" in markdown([], "h", False, ["first", "second"])
+
+
+def test_the_textbook_takes_random_pieces_too(splits):
+    records = TextbookRecords(splits["train"].part(slice(1)), 500)
+    assert len({float(records[0][0][0, 0]) for _ in range(50)}) > 10

@@ -1,3 +1,4 @@
+import errno
 import os
 import platform
 
@@ -100,3 +101,24 @@ def test_what_was_written_is_on_the_disk_before_it_has_its_name(tmp_path, monkey
         (folder / "x").write_text("x")
         (folder / "y").write_text("y")
     assert synced == [False, False, True]
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EFBIG, errno.EDQUOT])
+def test_a_full_disk_is_told_with_what_could_not_be_written(tmp_path, number):
+    with (
+        pytest.raises(OSError, match=r"a\.txt could not be written.*free some space"),
+        files.replacing_file(tmp_path / "a.txt"),
+    ):
+        raise OSError(number, os.strerror(number))
+
+
+def test_what_another_user_is_writing_is_left_alone(tmp_path, monkeypatch):
+    def refused(*_):
+        raise PermissionError
+
+    monkeypatch.setattr(files.os, "kill", refused)
+    other = tmp_path / f".a.{platform.node()}.1.tmp"
+    other.touch()
+    with files.replacing_file(tmp_path / "a") as temporary:
+        temporary.touch()
+    assert other.exists()

@@ -254,3 +254,12 @@ def test_secrets_in_a_url_are_hidden():
     assert tracking.without_secrets("at postgresql://me:p/a@s@host/db.") == "at postgresql://***@host/db."
     for url in ("'http://host/db?user=me&password=hidden'", "'http://host/db?api_token=hidden&user=me'"):
         assert tracking.without_secrets(url) == url.replace("hidden", "***")
+
+
+def test_a_run_that_was_deleted_meanwhile_is_begun_again_with_its_first_start(store):
+    record = log(epochs=[1])
+    mlflow.delete_run(record["id"])
+    before = json.loads(json.dumps(record))
+    again = log(resume=record, epochs=[2])
+    assert again["id"] != before["id"]
+    assert mlflow.get_run(again["id"]).info.start_time == before["begun"]

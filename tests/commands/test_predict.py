@@ -2,6 +2,7 @@ import csv
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import weakref
@@ -15,7 +16,7 @@ import pytest
 
 from defaults import FP32
 from ecg_temporal import cli
-from ecg_temporal.commands.output import named
+from ecg_temporal.commands.output import LONGEST_NAME, named, shortened
 from ecg_temporal.comparison.verdict import Verdict, write_verdict
 from ecg_temporal.evaluation.decisions import ThresholdRule, read_rules, write_rules
 from ecg_temporal.inference.predictor import load_predictor
@@ -375,3 +376,34 @@ def test_the_table_has_what_the_predictor_finds_under_the_rule_that_is_asked_for
     listed = named(classes, probabilities[0], decisions[0])
     assert [probability for _, probability, _ in listed] == sorted(probabilities[0], reverse=True)
     assert [made for *_, made in listed] == [True] * 4 + [False] * (len(classes) - 4)
+
+
+def test_what_is_taken_away_is_told_in_millivolts(trained, splits, capsys):
+    write(trained / "records", "far", (splits["test"].signals[0] + 4000).astype(np.int16))
+    cli.main(["predict", "records/far", "--model", "cnn_gru"])
+    assert re.search(r"taken away: I \+4, ", capsys.readouterr().err)
+
+
+def test_of_a_long_name_the_end_is_kept():
+    assert shortened("a" * 10 + "b" * LONGEST_NAME) == "…" + "b" * LONGEST_NAME
+
+
+def test_drawings_need_a_folder(trained, splits):
+    write(trained / "records", "one", splits["test"].signals[0])
+    with pytest.raises(SystemExit, match="records/one.hea is no folder"):
+        cli.main(["predict", "records/one", "--model", "cnn_gru", "--plot", "records/one.hea"])
+
+
+def test_skip_bad_is_offered_where_records_would_be_left_and_all_left_out_are_counted(
+    trained, splits, capsys
+):
+    folder = trained / "records"
+    write(folder, "good", splits["test"].signals[0])
+    write(folder, "bad", splits["test"].signals[0])
+    (folder / "bad.dat").write_bytes(b"\0" * 100)
+    for given, hint in ((["records"], True), (["records/bad"], False)):
+        with pytest.raises(SystemExit) as refused:
+            cli.main(["predict", *given, "--model", "cnn_gru"])
+        assert ("--skip-bad leaves such records out" in str(refused.value)) == hint
+    cli.main(["predict", "gone", "away", "records", "--model", "cnn_gru", "--skip-bad"])
+    assert "1 predicted, 3 left out" in capsys.readouterr().err

@@ -313,3 +313,15 @@ def test_macro_auprc_of_one_fold_is_too_high():
     assert np.mean([nanmean(each) for each in small]) - large.mean() == pytest.approx(0.02, abs=0.007)
     alone = np.mean([nanmean(each[common]) for each in small]) - large[common].mean()
     assert alone == pytest.approx(0.01, abs=0.005)
+
+
+def test_a_candidate_that_stands_apart_changes_nothing_of_the_others():
+    labels, noise = random_case(6, 200, 3, seeds=3, decimals=8)
+    draws = draw(np.arange(200), 200, 0)
+    better = noise + 0.1 * labels
+    scores = {"a": noise, "b": better, "c": noise[:, ::-1], "model": better}
+    samples = {name: resample(labels, score, score >= 0.5, draws) for name, score in scores.items()}
+    without = differences({name: samples[name] for name in "abc"}, "a", "model")
+    found = differences(samples, "a", "model").set_index("architecture")
+    assert without["again_low"].notna().all()
+    pd.testing.assert_frame_equal(found.loc[["b", "c"]].reset_index()[without.columns], without)

@@ -14,3 +14,10 @@ def test_the_candidate_is_said_to_be_what_it_equals():
     plain = ARCHITECTURES["cnn"].model_copy(update={"hidden": 7, "layers": 3})
     for model, said in ((other, "of params.yaml"), (plain, "architecture of cnn")):
         assert replace(RECIPE, architectures=same | {"model": model}).candidate.endswith(said)
+
+
+def test_the_candidate_is_called_after_what_it_equals_in_all():
+    slow = ARCHITECTURES["cnn_bilstm"]
+    fast = slow.model_copy(update={"learning_rate": 0.3})
+    offered = {"slow": slow, "fast": fast, "later": slow, "model": fast}
+    assert replace(RECIPE, architectures=offered).candidate.endswith("the architecture of fast")

@@ -26,3 +26,8 @@ def test_the_reliability_curve_equals_that_of_scikit_learn(seed, records, decima
     expected = (np.abs(truth - theirs) * count).sum() / records
     assert expected_calibration_error(labels, p, 10) == pytest.approx(expected, abs=1e-12)
     assert brier_score(labels, p) == pytest.approx(sk.brier_score_loss(labels[:, 0], p[:, 0]), abs=1e-12)
+
+
+def test_the_calibration_error_has_fifteen_bins():
+    p, labels = np.array([[0.31], [0.35]]), np.array([[0], [1]])  # of fifteen bins in two, of ten in one
+    assert expected_calibration_error(labels, p) == pytest.approx((0.31 + 0.65) / 2)

@@ -76,3 +76,9 @@ def test_the_thresholds_are_those_that_an_exhaustive_search_finds(seed):
     p = pooled.probabilities(logits)
     best = max(sk.f1_score(labels, p >= t, average="micro", zero_division=0) for t in np.unique(p))
     assert sk.f1_score(labels, pooled.decide(logits), average="micro", zero_division=0) == pytest.approx(best)
+
+
+def test_of_thresholds_with_the_same_f1_the_highest_is_taken():
+    labels, logits = np.array([[1], [0], [0], [1]], np.uint8), np.array([[3.0], [2.0], [1.0], [0.0]])
+    decided = fit_rule("f1", labels, logits, labels).decide(logits)
+    assert decided[:, 0].tolist() == [True, False, False, False]

@@ -7,9 +7,10 @@ from sklearn import metrics as sk
 from sklearn.model_selection import GroupKFold
 
 from ecg_temporal.comparison.settings import BootstrapSettings
-from ecg_temporal.evaluation.cross_validation import PARTS
+from ecg_temporal.evaluation.cross_validation import PARTS, cross_fit
 from ecg_temporal.evaluation.fitting import fit_rule
 from ecg_temporal.evaluation.predictions import SPLITS, Predictions, rows
+from ecg_temporal.evaluation.summary import log_loss
 from ecg_temporal.experiments.compare import Pair, compare
 from ecg_temporal.experiments.page import TITLES, pair_page, params_page
 from ecg_temporal.experiments.revisions import Contender
@@ -139,3 +140,27 @@ def test_too_few_patients_to_learn_rules_from_are_said(case):
     patients = np.arange(RECORDS) % (PARTS - 1)
     with pytest.raises(ValueError, match=f"of {PARTS - 1} patients no {PARTS} parts can be made"):
         compared(first, second, labels, patients, "validation")
+
+
+def test_the_page_has_both_intervals_and_p_of_each_metric(case):
+    labels, first, second = case
+    pair = compared(first, second, labels)
+    rows = pair.figures.set_index("metric").loc[list(TITLES)]
+    lines = [line for line in pair_page(pair, "a", "b").splitlines() if line.startswith("|")][2:]
+    for line, found in zip(lines, rows.to_dict("records"), strict=True):
+        cells = [cell.strip(" *") for cell in line.split("|")]
+        assert cells[5] == f"[{found['again_low']:+.4f}, {found['again_high']:+.4f}]"
+        assert cells[6] == f"{found['p']:.4f}"
+
+
+def test_on_the_validation_fold_calibration_is_learned_from_other_patients(case):
+    labels, first, second = case
+    pair = compared(first, second, labels, split="validation")
+    truth, found = labels["validation"], []
+    for x in first.logits["validation"]:
+        calibrated = np.empty(x.shape)
+        for part, rules in cross_fit(["platt"], truth, x, labels["train"], PATIENTS):
+            calibrated[part] = rules["platt"].calibration.logits(x[part])
+        found.append(log_loss(truth, calibrated).mean())
+    figures = pair.figures.set_index("metric")["first"]
+    assert figures["log_loss_calibrated"] == pytest.approx(np.mean(found))

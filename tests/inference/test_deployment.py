@@ -1,3 +1,4 @@
+import ast
 import json
 import os
 import re
@@ -17,6 +18,7 @@ import torch
 from filelock import FileLock, Timeout
 from sqlalchemy.exc import OperationalError
 
+from closure import ROOT, import_closure
 from defaults import FP32
 from ecg_temporal import cli
 from ecg_temporal.comparison.verdict import Verdict, write_verdict
@@ -65,6 +67,8 @@ def test_the_onnx_file_equals_pytorch_for_any_batch_and_length(trained, rng):
     assert json.loads(about["leads"]) == predictor.spec.leads
     assert (about["sampling_rate_hz"], about["unit"]) == ("100", "uV")
     assert json.loads(about["rule"]) == json.loads(json.dumps(predictor.rule.fields()))
+    for name in ("mean", "scale"):
+        assert json.loads(about[name]) == getattr(predictor.models[0], name)[:, 0].tolist()
 
 
 @pytest.mark.pipeline
@@ -184,3 +188,28 @@ def test_a_database_that_is_away_is_a_sentence_too(store, monkeypatch):
     with pytest.raises(SystemExit, match="ecg-temporal register: MLflow: .*could not connect") as refused:
         cli.main(["register"])
     assert "secret" not in str(refused.value)
+
+
+def test_a_served_model_requires_what_its_code_imports():
+    found = set()
+    for name in import_closure(registry.PACKAGE / "inference" / "serving.py"):
+        for node in ast.walk(ast.parse((ROOT / name).read_text())):
+            names = [each.name for each in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
+            found |= {each.split(".")[0] for each in names}
+    found -= {*sys.stdlib_module_names, "ecg_temporal"}
+    assert {"pyyaml" if name == "yaml" else name for name in found} == set(registry.REQUIREMENTS)
+
+
+def test_other_rules_are_another_version_and_what_no_commit_has_is_dirty(store):
+    register("cnn_gru", "half", "winner")
+    rules = store / "decisions/cnn_gru.json"
+    rules.write_text(rules.read_text().replace("0.2", "0.3"))
+    register("cnn_gru", "half", "winner")
+    assert len(mlflow.search_model_versions()) == 2
+    rules.write_text(rules.read_text().replace("0.3", "0.4"))
+    lock_as_it_lies(store, "cnn_gru", "ptbxl")  # evaluated, in no commit
+    register("cnn_gru", "half", "winner")
+    served = mlflow.MlflowClient().get_model_version_by_alias("ecg-temporal-ptbxl", "winner")
+    assert served.tags["git.dirty"] == "true"
+    assert len(mlflow.search_model_versions()) == 3

@@ -35,3 +35,8 @@ def test_each_lead_is_drawn_under_its_name_and_what_is_said_is_bold():
         assert np.ptp(trace.get_ydata()) == pytest.approx((lead + 1) / 10)
     bold = {text.get_text(): text.get_fontweight() for text in figure.texts}
     assert (bold["said"], bold["not"]) == ("bold", "normal")
+
+
+def test_only_what_rounds_to_nothing_is_less_than_one_percent():
+    figure = draw_ecg(np.zeros((12, 1000), np.int16), 100, "", [("a", 0.0051, False), ("b", 0.004, False)])
+    assert [text.get_text() for text in figure.texts if "%" in text.get_text()] == ["  1%", " <1%"]

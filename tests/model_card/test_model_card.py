@@ -198,3 +198,26 @@ def test_of_diagnoses_that_fail_alike_none_is_left_out():
     assert re.findall(r"- (\w+): 10% of 20 found", text) == names
     assert re.findall(r"- (\w+): 30% of those", text) == names
     assert "100% of" not in _failures(classes.assign(recall=[1.0, *classes["recall"][1:]])[:2], {}, [], [])
+
+
+def test_ten_records_are_enough_to_judge_and_one_seed_is_no_ensemble(splits, rng):
+    classes = pd.DataFrame({"positives": 10, "recall": 0.1, "called_normal": 0.0}, index=["A"])
+    text = _failures(classes, {}, [], [])
+    assert "too few to judge" not in text and "predicted NORM" not in text
+    truth = (rng.random((40, 3)) < 0.4).astype(np.uint8)
+    people = pd.DataFrame({"sex": [0, 1] * 20, "age": 50.0})
+    measured = (truth, truth - 0.5, truth > 0, np.arange(40), BOOTSTRAP)
+    card = model_card(
+        "cnn",
+        ArchitectureSettings(rnn="none", learning_rate=0.1),
+        splits["test"].description,
+        people,
+        by_subgroup(subgroups(people), *measured),
+        by_diagnosis(CLASSES, *measured),
+        "half",
+        TRAINING,
+        True,
+        [],
+        [],
+    )
+    assert ", with seed 0." in card and "ensemble of" not in card

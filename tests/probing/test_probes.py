@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -137,3 +139,11 @@ def test_the_probes_tell_what_depends_on_order_from_morphology(trained_on_synthe
     assert intact["_AVB"] > 0.75 and lost["_AVB"] > 0.2
     for morphology in ("AMI", "IMI", "CLBBB"):  # not NORM, which is also the absence of AV block
         assert intact[morphology] > 0.8 and lost[morphology] < 0.06, morphology
+
+
+def test_each_record_and_each_seed_has_orders_of_its_own(splits):
+    test = splits["test"].part(slice(0, 4))
+    same = dataclasses.replace(test, signals=np.repeat(test.signals[:1], 4, axis=0))
+    batches = Batches(same, 4, FP32)
+    (found,), (other,) = (permuted_logits(model(), batches, 500, 1, seed) for seed in (0, 1))
+    assert (found[0] != found[1]).any() and (found != other).any()

@@ -278,3 +278,23 @@ def test_a_redirect_is_followed_on_the_host_and_refused_off_it(server, tmp_path)
 def test_attempts_are_further_and_further_apart_up_to_twenty_seconds():
     waits = [PAUSE(attempt) for attempt in range(1, 12)]
     assert waits == sorted(waits) and waits[0] == 1 and waits[-1] == 20
+
+
+def test_a_part_that_is_whole_already_is_taken_over(server, tmp_path):
+    """Killed before it was renamed: the server has nothing after its end, and says 416."""
+    name = "records100/00000/00001_lr.dat"
+    server.faults[name] = [416]
+    (tmp_path / "r.dat.part").write_bytes(FILES[name])
+    sha256 = hashlib.sha256(FILES[name]).hexdigest()
+    session, stop = download.OneHostSession(), threading.Event()
+    download.fetch_file(session, server.url + name, tmp_path / "r.dat", sha256, stop)
+    assert (tmp_path / "r.dat").read_bytes() == FILES[name]
+
+
+def test_a_server_that_waited_for_us_in_vain_is_asked_again(server, tmp_path):
+    name = "records100/00000/00001_lr.dat"
+    server.faults[name] = [408]
+    sha256 = hashlib.sha256(FILES[name]).hexdigest()
+    session, stop = download.OneHostSession(), threading.Event()
+    download.fetch_file(session, server.url + name, tmp_path / "r.dat", sha256, stop)
+    assert (tmp_path / "r.dat").read_bytes() == FILES[name]

@@ -14,6 +14,7 @@ import yaml
 from closure import ROOT
 from defaults import KEEP_ALL
 from ecg_temporal.ptbxl import raw
+from ecg_temporal.ptbxl.amplitude import span_mv
 from ecg_temporal.ptbxl.own import collect_own, deal
 from ecg_temporal.ptbxl.preprocess import preprocess
 from ecg_temporal.ptbxl.settings import LabelSettings
@@ -368,3 +369,15 @@ def test_sex_and_age_are_those_of_the_table(own, tmp_path):
     table.to_csv(folder / "labels.csv", index=False)
     found = collected(folder, tmp_path / "raw").table
     assert found["sex"].tolist() == table["sex"].tolist() and found["age"].tolist() == table["age"].tolist()
+
+
+def test_ages_are_taken_as_they_are(own, tmp_path):
+    folder, table = own
+    table.assign(age=[300, 120, 0] + [50] * 37).to_csv(folder / "labels.csv", index=False)
+    assert collected(folder, tmp_path / "raw").table["age"].tolist()[:3] == [300, 120, 0]
+
+
+def test_the_span_is_the_typical_leads():
+    signals = np.zeros((12, 100), np.int16)
+    signals[:3, 0] = 1000
+    assert span_mv(signals) == 1

@@ -132,3 +132,10 @@ def test_statements_are_chosen_by_the_training_folds_alone(synthetic_raw, splits
     table.loc[table["strat_fold"] == fold, "scp_codes"] = f"{{'NORM': 100.0, '{rare}': 100.0}}"
     changed = preprocess(dataclasses.replace(synthetic_raw, table=table), KEEP_ALL)
     assert changed["train"].description.statements == kept
+
+
+def test_statistics_are_of_all_records_beyond_a_block(rng):
+    signals = rng.integers(-9, 9, (257, 2, 5)).astype(np.int16)
+    mean, scale = lead_statistics(signals, np.arange(257))
+    np.testing.assert_allclose(mean, signals.mean(axis=(0, 2)))
+    np.testing.assert_allclose(scale, signals.std(axis=(0, 2)))

@@ -12,6 +12,7 @@ import yaml
 
 from closure import ROOT
 from ecg_temporal.store import write_split
+from ecg_temporal.training import distributed
 from ecg_temporal.training.batches import Batches
 from ecg_temporal.training.hardware import Hardware
 
@@ -90,3 +91,13 @@ def test_processes_share_every_batch(splits):
 def test_a_batch_that_cannot_be_shared_is_refused(splits):
     with pytest.raises(ValueError, match="batch of 32 can't be shared equally among 3 processes"):
         Batches(splits["train"], 32, Hardware(CPU, "fp32", 0, 3))
+
+
+def test_batch_normalisation_is_over_the_batches_of_all_processes(monkeypatch):
+    """Of two that hold the same."""
+    monkeypatch.setattr(distributed.dist, "get_world_size", lambda: 2)
+    monkeypatch.setattr(distributed, "differentiable_all_reduce", lambda values: 2 * values)
+    ours, theirs = distributed.GlobalBatchNorm2d(3), torch.nn.BatchNorm2d(3)
+    x = torch.randn(2, 3, 1, 2)
+    torch.testing.assert_close(ours(x), theirs(torch.cat([x, x]))[:2])
+    torch.testing.assert_close(ours.state_dict(), theirs.state_dict())

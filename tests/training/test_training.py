@@ -401,3 +401,72 @@ def test_a_checkpoint_belongs_to_the_code_that_wrote_it(tmp_path, monkeypatch):
         (tmp_path / name).write_text("2")
         seen.add(checkpoint.checkpoint_path({}))
     assert len(seen) == 1 + len(sources)
+
+
+def test_the_rate_of_an_epoch_is_that_of_its_last_step(splits):
+    (row,) = fit(splits, settings=TRAINING.model_copy(update={"epochs": 1}))[1]
+    steps = len(splits["train"]) // TRAINING.batch_size
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.01)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, 0.01, total_steps=steps + 1, cycle_momentum=False
+    )
+    for _ in range(steps - 1):
+        optimizer.step()
+        schedule.step()
+    assert row["learning_rate"] == pytest.approx(schedule.get_last_lr()[0])
+
+
+def test_records_per_second_are_those_of_whole_batches(splits):
+    row = fit(splits, settings=TRAINING.model_copy(update={"batch_size": 50}))[1][0]
+    assert len(splits["train"]) % 50
+    trained = len(splits["train"]) // 50 * 50
+    assert row["records_per_second"] * row["seconds"] == pytest.approx(trained)
+
+
+def test_a_piece_may_begin_at_the_first_and_end_at_the_last_sample(splits):
+    batches = Batches(splits["train"], 50, FP32)
+    starts = torch.cat([each for epoch in range(20) for _, each in batches.shuffled(0, epoch, 500)])
+    assert (starts.min(), starts.max()) == (0, 500)
+
+
+@pytest.mark.parametrize(
+    ("has", "precision"), [({}, "fp32"), ({"amx_bf16": True}, "bf16"), ({"avx512_bf16": True}, "bf16")]
+)
+def test_bf16_is_taken_where_the_processor_has_it(monkeypatch, has, precision):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: has)
+    assert choose_hardware("cpu", "auto").precision == precision
+
+
+def test_each_process_of_a_node_has_a_gpu_of_its_own(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    assert choose_hardware("auto", "fp32").device == torch.device("cuda", 1)
+    monkeypatch.setenv("LOCAL_RANK", "2")
+    with pytest.raises(RuntimeError, match="2 CUDA devices, too few for process 2"):
+        choose_hardware("auto", "fp32")
+
+
+def test_a_checkpoint_of_this_month_is_kept(tmp_path):
+    young = tmp_path / "young.pt"
+    young.touch()
+    os.utime(young, (0, time.time() - 29 * 86_400))
+    checkpoint.remove_old(tmp_path / "mine.pt")
+    assert young.exists()
+
+
+def test_a_checkpoint_that_may_not_be_read_is_not_called_damaged(tmp_path, monkeypatch):
+    (tmp_path / "c.pt").touch()
+
+    def refused(*_, **__):
+        raise PermissionError(13, "Permission denied", "c.pt")
+
+    monkeypatch.setattr(torch, "load", refused)
+    with pytest.raises(PermissionError):
+        checkpoint.load(tmp_path / "c.pt")
+
+
+def test_divergence_is_told_with_its_first_step():
+    losses = np.array([0.5, 0.4, np.nan, 0.3, np.inf])
+    with pytest.raises(FloatingPointError, match="the loss is nan in epoch 2, step 3 of 5"):
+        loop._refuse_divergence(losses, torch.nn.Linear(1, 1), 2, 0.1)
