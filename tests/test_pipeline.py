@@ -333,6 +333,21 @@ def test_a_new_seed_and_a_new_architecture_train_only_what_is_new(project):
 
 
 @pytest.mark.pipeline
+def test_what_was_predicted_with_other_records_or_labels_is_not_compared(project):
+    params = project.params()
+    params["synthetic"]["records"] = 310
+    for target, said in (
+        ("preprocess", "cnn was predicted with other records or labels"),
+        ("-s fetch", "data/processed was made from other records than data/raw"),
+    ):
+        project.write_params(params)
+        project(f"dvc repro -q {target}")
+        assert said in project("ecg-temporal compare cnn cnn_bilstm", ok=False)
+        project("git checkout -q . && dvc checkout -q")
+    project("ecg-temporal compare cnn cnn_bilstm")
+
+
+@pytest.mark.pipeline
 def test_plots_can_be_shown(project):
     project(given("dvc plots show"))
     page = (project.folder / "dvc_plots/index.html").read_text()

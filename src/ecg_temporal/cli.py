@@ -12,12 +12,13 @@ from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 
+from ecg_temporal.commands.output import to_stdout
 from ecg_temporal.evaluation.settings import RULES, DecisionSettings
 from ecg_temporal.settings import read_params, section
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run a command; a refusal ends it with a message and status 1."""
+    """Run a command; a refusal ends it with a message and status 1, one of the arguments with 2."""
     parser = argparse.ArgumentParser(prog="ecg-temporal", description="Use the trained models.")
     parser.add_argument("--version", action="version", version=version("ecg-temporal"))
     commands = parser.add_subparsers(dest="command", required=True)
@@ -99,17 +100,18 @@ def main(arguments: list[str] | None = None) -> None:
         )
     _open_closed_streams()
     options = parser.parse_args(arguments)
-    if arguments is None and options.command != "register":
-        # A program of its own: Ctrl-C ends it, also where a library would swallow it.
+    if arguments is None and options.command not in ("compare", "register"):
+        # A program of its own: Ctrl-C ends it, also where a library would swallow it. The two clean up.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         if options.command != "compare":  # where each of two has its own
             options.rule = options.rule or section(read_params(), "decision", DecisionSettings).rule
         # Here, as it loads PyTorch or MLflow: so --help and a refusal of the arguments come at once.
         import_module(f"ecg_temporal.commands.{options.command}").run(options)
-        sys.stdout.flush()
-    except BrokenPipeError:  # whoever reads has enough, as `head`; nor may Python's own flush at exit fail
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        with to_stdout():
+            pass  # but what is printed and not yet written
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)
     except (ValueError, RuntimeError, OSError) as error:
         sys.exit(f"ecg-temporal {options.command}: {error}")
 

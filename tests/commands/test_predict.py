@@ -407,3 +407,20 @@ def test_skip_bad_is_offered_where_records_would_be_left_and_all_left_out_are_co
         assert ("--skip-bad leaves such records out" in str(refused.value)) == hint
     cli.main(["predict", "gone", "away", "records", "--model", "cnn_gru", "--skip-bad"])
     assert "1 predicted, 3 left out" in capsys.readouterr().err
+
+
+def test_a_reader_that_has_enough_ends_the_table_and_nothing_else(trained, splits):
+    """Of stdout alone: where no one reads what is told, the work was not done."""
+    for name in ("one", "two"):
+        write(trained / "records", name, (splits["test"].signals[0] + 4000).astype(np.int16))
+    begin = f"{sys.executable} -m ecg_temporal.cli predict records --model cnn_gru"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONUNBUFFERED": "1"}
+
+    def status(command):
+        done = subprocess.run(["bash", "-c", command], env=environment, check=False, cwd=trained)
+        return done.returncode
+
+    assert status(f"{begin} --plot drawn 2>/dev/null | true; exit ${{PIPESTATUS[0]}}") == 0
+    assert len(list((trained / "drawn").rglob("*.png"))) == 2
+    gone = "exec 2> >(exec true); sleep 0.5;"
+    assert status(f"{gone} {begin} --out found.csv") == 1 and not (trained / "found.csv").exists()

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 import yaml
 
@@ -59,3 +61,15 @@ def test_what_was_trained_on_synthetic_ecgs_says_so_whatever_params_say_now(trai
 def test_numbers_of_a_lock_are_those_of_params(tmp_path):
     (tmp_path / "dvc.lock").write_text("stages: {a: {rate: 4e-3, name: 1:30, yes: yes}}")
     assert read_stages(tmp_path / "dvc.lock") == {"a": {"rate": 0.004, "name": "1:30", "yes": "yes"}}
+
+
+def test_a_lock_that_is_cut_off_anywhere_is_a_sentence(trained):
+    lock_as_it_lies(trained, "cnn_gru", "ptbxl")
+    lock = trained / "dvc.lock"
+    lines = lock.read_text().splitlines()
+    for kept in range(len(lines)):
+        lock.write_text("\n".join(lines[:kept]))
+        try:
+            load()
+        except ValueError as error:
+            assert re.match("dvc.lock (is cut off|is damaged|has no stages)", str(error)), kept

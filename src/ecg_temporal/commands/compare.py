@@ -9,7 +9,7 @@ from ecg_temporal.comparison.settings import BootstrapSettings
 from ecg_temporal.evaluation.predictions import SPLITS
 from ecg_temporal.experiments.compare import compare
 from ecg_temporal.experiments.page import pair_page, params_page
-from ecg_temporal.experiments.revisions import read_contender
+from ecg_temporal.experiments.revisions import read_contender, refuse_stale_data
 from ecg_temporal.ptbxl.raw import TABLE, read_table
 from ecg_temporal.settings import read_params, section
 from ecg_temporal.store import read_split
@@ -24,6 +24,7 @@ def run(options: argparse.Namespace) -> None:
     bootstrap = section(read_params(), "bootstrap", BootstrapSettings)
     splits = {split: read_split(Path("data/processed") / split) for split in SPLITS}
     fold = splits[options.split]
+    refuse_stale_data(Path("dvc.lock"))
     patients = read_table(Path("data/raw") / TABLE).loc[fold.ecg_id, "patient_id"].to_numpy()
     first, second = (read_contender(name, splits) for name in (options.first, options.second))
     if options.rule:

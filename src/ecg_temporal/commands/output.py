@@ -1,9 +1,11 @@
 """How commands name and write what they made."""
 
 import os
-from contextlib import AbstractContextManager
+import sys
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from ecg_temporal import files
 from ecg_temporal.ptbxl.names import full_names
@@ -26,6 +28,16 @@ def shortened(name: str) -> str:
 def replacing(path: Path) -> AbstractContextManager[Path]:
     """Return `files.replacing_file` of what `path` names: a link to it stays."""
     return files.replacing_file(path.resolve())
+
+
+@contextmanager
+def to_stdout() -> Iterator[TextIO]:
+    """Yield stdout, flushed in the end; that its reader has enough and is gone, as `head`, is no failure."""
+    try:
+        yield sys.stdout
+        sys.stdout.flush()
+    except BrokenPipeError:  # nor may Python's own flush at exit fail
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def refuse_unwritable(folder: Path) -> None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from ecg_temporal.commands.model import load, print_warnings
-from ecg_temporal.commands.output import named, refuse_unwritable, replacing, shortened
+from ecg_temporal.commands.output import named, refuse_unwritable, replacing, shortened, to_stdout
 from ecg_temporal.inference.paper import SECONDS, draw_ecg
 from ecg_temporal.inference.predictor import Predictor
 from ecg_temporal.inference.records import find_records, read_ecg
@@ -43,7 +43,8 @@ def run(options: argparse.Namespace) -> None:
     probabilities, decisions = predictor.predict(_signals(readable, predictor, about))
     rows = _rows(about, probabilities, decisions, predictor.spec.classes)
     if options.out is None:
-        _write_csv(sys.stdout, rows)
+        with to_stdout() as file:
+            _write_csv(file, rows)
     else:
         write = _write_json if options.out.suffix == ".json" else _write_csv
         with replacing(options.out) as temporary, temporary.open("w", encoding="utf-8") as file:

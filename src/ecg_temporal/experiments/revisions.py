@@ -77,6 +77,20 @@ def read_contender(name: str, splits: dict[str, Split]) -> Contender:
         raise ValueError(f"{name}: {error}") from None
 
 
+def refuse_stale_data(lock: Path) -> None:
+    """Refuse data/processed that was made from other records than data/raw, whose patients are drawn.
+
+    Raises:
+        ValueError: it was, by dvc.lock.
+
+    """
+    stages = read_stages(lock)
+    if inputs(stages["preprocess"])["data/raw"] != outputs(stages["fetch"])["data/raw"]:
+        raise ValueError(
+            "data/processed was made from other records than data/raw has: `dvc repro preprocess`"
+        )
+
+
 def _fetch(folder: Path, architecture: str, revision: str, splits: dict[str, Split]) -> str:
     """Copy what `_read` needs of a revision into `folder`, and return the MD5 of the predictions."""
     files = DVCFileSystem(rev=revision)
@@ -156,24 +170,24 @@ def _written(folder: Path, architecture: str, files: DVCFileSystem) -> str:
                 )
     if predict not in lock:
         raise ValueError(f"{architecture} was not predicted with; {remedy}")
-    models = _models(files, architecture)
-    predicted_with = inputs(lock[predict])[f"models/{architecture}"]
-    if models is not None and predicted_with != models:
-        # Trained anew since, or the model of a seed that is no longer asked for still lay beside the others.
-        raise ValueError(
-            f"{architecture} was predicted with other models than dvc.lock has now; "
-            f"`dvc checkout`, then {remedy}"
-        )
+    # Trained again since, or the model of a seed that is no longer asked for still lay beside the others; or
+    # labelled again.
+    for path, what in ((f"models/{architecture}", "models"), ("data/processed", "records or labels")):
+        found = _folder(files, path)
+        if found is not None and inputs(lock[predict])[path] != found:
+            raise ValueError(
+                f"{architecture} was predicted with other {what} than dvc.lock has now; "
+                f"`dvc checkout`, then {remedy}"
+            )
     return outputs(lock[predict])[f"predictions/{architecture}.npz"]
 
 
-def _models(files: DVCFileSystem, architecture: str) -> str | None:
-    """Return what DVC has as MD5 of the folder of all trained seeds; None where their lists are not at hand.
+def _folder(files: DVCFileSystem, folder: str) -> str | None:
+    """Return what DVC has as MD5 of a folder of several outputs; None where their lists are not at hand.
 
-    dvc.lock itself has one MD5 for each seed's folder, as its training wrote it, and one for them together,
-    as they were predicted with.
+    dvc.lock itself has one MD5 for each output, such as a seed's folder, as its stage wrote it, and one for
+    them together, as they were predicted with.
     """
-    folder = f"models/{architecture}"
     try:
         found = files.find(folder, detail=True, dvc_only=True)
     except DataIndexError:

@@ -7,6 +7,8 @@ from ecg_temporal.lock import Stages, file_md5, folder_md5, inputs, outputs, rea
 from ecg_temporal.ptbxl.settings import dataset_of
 from ecg_temporal.settings import read_params
 
+CUT_OFF = "dvc.lock is cut off: `git checkout dvc.lock`, or `dvc repro`"
+
 
 def refuse_mismatch(name: str, models: Path, decisions: Path) -> None:
     """Refuse an architecture whose rules were learned with other weights than lie there.
@@ -30,7 +32,13 @@ def refuse_mismatch(name: str, models: Path, decisions: Path) -> None:
     if evaluation not in stages or prediction not in stages:
         return
     rules, logits = decisions / f"{name}.json", f"predictions/{name}.npz"
-    if file_md5(rules) != outputs(stages[evaluation])[f"decisions/{name}.json"]:
+    try:
+        written = outputs(stages[evaluation])[f"decisions/{name}.json"]
+        learned_from = inputs(stages[evaluation])[logits] == outputs(stages[prediction])[logits]
+        predicted_with = inputs(stages[prediction])[f"models/{name}"]
+    except (KeyError, TypeError):  # DVC writes it in place
+        raise ValueError(CUT_OFF) from None
+    if file_md5(rules) != written:
         raise ValueError(
             f"{rules} is not what dvc.lock has: `dvc checkout {rules}`, or `dvc repro {evaluation}`"
         )
@@ -42,11 +50,10 @@ def refuse_mismatch(name: str, models: Path, decisions: Path) -> None:
             if path.is_file() and not path.name.startswith(".")
         }
     )
-    learned_from = inputs(stages[evaluation])[logits] == outputs(stages[prediction])[logits]
-    if not learned_from or weights != inputs(stages[prediction])[f"models/{name}"]:
+    if not learned_from or weights != predicted_with:
         raise ValueError(
             f"{folder} has other weights than {rules} was learned with: `dvc repro {evaluation}` learns the "
-            f"rules anew; or `git checkout dvc.lock && dvc checkout` brings both back"
+            f"rules again; or `git checkout dvc.lock && dvc checkout` brings both back"
         )
 
 
@@ -69,4 +76,7 @@ def trained_on(name: str, models: Path, decisions: Path) -> str:
 
 def _stages(models: Path) -> Stages:
     lock = models.parent / "dvc.lock"
-    return read_stages(lock) if lock.is_file() else {}
+    try:
+        return read_stages(lock) if lock.is_file() else {}
+    except TypeError:  # `stages:` and nothing after it
+        raise ValueError(CUT_OFF) from None
