@@ -50,6 +50,7 @@ def register(
     Raises:
         ValueError: as `load_predictor`.
         MlflowException: the store refuses, or does not answer.
+        SQLAlchemyError: its database is away.
 
     """
     predictor = load_predictor(architecture, rule, choose_hardware("cpu", "fp32"), models, decisions)
