@@ -12,6 +12,7 @@ from sklearn.metrics import f1_score
 
 from closure import ROOT
 from ecg_temporal.comparison.verdict import read_verdict
+from ecg_temporal.lock import folder_md5, read_stages
 from ecg_temporal.ptbxl import raw
 from ecg_temporal.ptbxl.labels import label_matrix
 from project import copy_of_the_project
@@ -59,3 +60,9 @@ def test_a_newcomer_pulls_the_winner_and_predicts_real_records(ptbxl_tree, tmp_p
     labels, classes = label_matrix(table, raw.read_statements(ptbxl_tree / raw.STATEMENTS), 0)
     decided = [[name in said.split(";") for name in classes] for said in found["findings"].fillna("")]
     assert f1_score(labels, decided, average="micro") > 0.6  # .70 on all of fold 10
+
+
+def test_the_md5_of_a_folder_is_dvcs_in_whatever_order_its_files_come():
+    md5 = read_stages(ROOT / "dvc.lock")[f"train@{WINNER}-0"]["outs"][0]["md5"]
+    files = json.loads(stored(md5).read_text())
+    assert folder_md5({file["relpath"]: file["md5"] for file in reversed(files)}) == md5

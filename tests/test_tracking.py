@@ -9,6 +9,7 @@ import time
 
 import mlflow
 import pytest
+from mlflow.exceptions import MlflowException
 
 from ecg_temporal import tracking
 from servers import mlflow_on_loopback
@@ -263,3 +264,16 @@ def test_a_run_that_was_deleted_meanwhile_is_begun_again_with_its_first_start(st
     again = log(resume=record, epochs=[2])
     assert again["id"] != before["id"]
     assert mlflow.get_run(again["id"]).info.start_time == before["begun"]
+
+
+def test_a_store_in_trouble_is_not_taken_for_one_without_the_run(store, monkeypatch):
+    record = log(epochs=[1])
+
+    def trouble(*_):
+        raise MlflowException("out of memory")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(mlflow.MlflowClient, "get_run", trouble)
+        log(resume=record, epochs=[2])
+    log("next")
+    assert len(mlflow.search_runs(search_all_experiments=True)) == 2

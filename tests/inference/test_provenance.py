@@ -73,3 +73,10 @@ def test_a_lock_that_is_cut_off_anywhere_is_a_sentence(trained):
             load()
         except ValueError as error:
             assert re.match("dvc.lock (is cut off|is damaged|has no stages)", str(error)), kept
+
+
+@pytest.mark.parametrize("text", ["schema: '2.0'\n", "[1]"])
+def test_a_lock_without_stages_is_refused(tmp_path, text):
+    (tmp_path / "dvc.lock").write_text(text)
+    with pytest.raises(ValueError, match="dvc.lock has no stages"):
+        read_stages(tmp_path / "dvc.lock")
