@@ -101,7 +101,8 @@ def main(arguments: list[str] | None = None) -> None:
     _open_closed_streams()
     options = parser.parse_args(arguments)
     if arguments is None and options.command not in ("compare", "register"):
-        # A program of its own: Ctrl-C ends it, also where a library would swallow it. The two clean up.
+        # A program of its own: Ctrl-C ends it, also where a library would swallow it. These two have
+        # something to clean up.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         if options.command != "compare":  # where each of two has its own

@@ -280,20 +280,13 @@ def test_attempts_are_further_and_further_apart_up_to_twenty_seconds():
     assert waits == sorted(waits) and waits[0] == 1 and waits[-1] == 20
 
 
-def test_a_part_that_is_whole_already_is_taken_over(server, tmp_path):
-    """Killed before it was renamed: the server has nothing after its end, and says 416."""
+@pytest.mark.parametrize(("fault", "part"), [(416, True), (408, False)])
+def test_a_server_that_has_no_more_or_waited_in_vain_is_asked_again(server, tmp_path, fault, part):
+    """416: killed before a whole part was renamed, so that the server has nothing after its end."""
     name = "records100/00000/00001_lr.dat"
-    server.faults[name] = [416]
-    (tmp_path / "r.dat.part").write_bytes(FILES[name])
-    sha256 = hashlib.sha256(FILES[name]).hexdigest()
-    session, stop = download.OneHostSession(), threading.Event()
-    download.fetch_file(session, server.url + name, tmp_path / "r.dat", sha256, stop)
-    assert (tmp_path / "r.dat").read_bytes() == FILES[name]
-
-
-def test_a_server_that_waited_for_us_in_vain_is_asked_again(server, tmp_path):
-    name = "records100/00000/00001_lr.dat"
-    server.faults[name] = [408]
+    server.faults[name] = [fault]
+    if part:
+        (tmp_path / "r.dat.part").write_bytes(FILES[name])
     sha256 = hashlib.sha256(FILES[name]).hexdigest()
     session, stop = download.OneHostSession(), threading.Event()
     download.fetch_file(session, server.url + name, tmp_path / "r.dat", sha256, stop)

@@ -42,8 +42,10 @@ def pair_page(pair: Pair, first: str, second: str) -> str:
 
 def params_page(first: Contender, second: Contender) -> str:
     """Return in a sentence which params the two were trained with that differ."""
-    both = {key: (first.settings.get(key, "–"), second.settings.get(key, "–")) for key in first.settings}
-    both |= {key: ("–", value) for key, value in second.settings.items() if key not in both}
+    both = {
+        key: (first.settings.get(key, "–"), second.settings.get(key, "–"))
+        for key in first.settings | second.settings
+    }
     changed = [f"{key} {one} → {other}" for key, (one, other) in both.items() if one != other]
     return f"Params: {'; '.join(changed)}." if changed else "Params: the same."
 
