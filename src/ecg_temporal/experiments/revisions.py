@@ -15,6 +15,7 @@ from dvc_data.index.index import DataIndexError
 from ecg_temporal.comparison.verdict import CANDIDATE
 from ecg_temporal.evaluation.predictions import Predictions, read_predictions
 from ecg_temporal.evaluation.settings import DecisionSettings
+from ecg_temporal.inference.provenance import CUT_OFF
 from ecg_temporal.lock import file_md5, folder_md5, inputs, outputs, read_stages, stage_name
 from ecg_temporal.models.settings import ArchitectureSettings
 from ecg_temporal.settings import read_params, section
@@ -81,11 +82,15 @@ def refuse_stale_data(lock: Path) -> None:
     """Refuse data/processed that was made from other records than data/raw, whose patients are drawn.
 
     Raises:
-        ValueError: it was, by dvc.lock.
+        ValueError: it was, by dvc.lock, or that is cut off.
 
     """
     stages = read_stages(lock)
-    if inputs(stages["preprocess"])["data/raw"] != outputs(stages["fetch"])["data/raw"]:
+    try:
+        stale = inputs(stages["preprocess"])["data/raw"] != outputs(stages["fetch"])["data/raw"]
+    except (KeyError, TypeError):  # DVC writes it in place
+        raise ValueError(CUT_OFF) from None
+    if stale:
         raise ValueError(
             "data/processed was made from other records than data/raw has: `dvc repro preprocess`"
         )
