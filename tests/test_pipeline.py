@@ -297,7 +297,7 @@ def test_an_experiment_is_set_against_the_workspace(project):
     said = project("ecg-temporal compare cnn cnn@short", ok=False)
     assert "predictions/cnn.npz is not there as predict@cnn wrote it; run `dvc repro predict@cnn`" in said
     project("dvc checkout -q")
-    project("dvc exp run --temp -n other preprocess -S synthetic.seed=1")
+    project("dvc exp run --temp -n other predict_model -S synthetic.seed=1")
     said = project("ecg-temporal compare model model@other", ok=False)
     assert "model@other: its train split has other records or labels than the workspace's" in said
     project("git clone -q . clone && cp -r data predictions clone/")
