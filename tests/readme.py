@@ -1,15 +1,21 @@
-"""README, the page that it leaves trained models to, and the commands of both, for tests that run them."""
+"""README, the pages that it leaves details to, and their commands, for tests that run them."""
 
 import re
 
 from closure import ROOT
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-TRAINED_MODELS = (ROOT / "docs" / "trained-models.md").read_text(encoding="utf-8")
+
+def _page(name):
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+README, TRAINED_MODELS = _page("README.md"), _page("docs/trained-models.md")
 _PROGRAMS = r"export|dvc|ecg-temporal|find|mlflow|curl|pip|make|TRAIN_LAUNCHER=\S+"
+_BETWEEN = (_page(f"docs/{name}.md") for name in ("experiments", "own-records", "scaling"))
+_TEXT = "\n".join([README, *_BETWEEN, TRAINED_MODELS])
 _FOUND = [
-    *re.findall(rf"^    ((?:{_PROGRAMS}) .+?)(?: +# .*)?$", f"{README}\n{TRAINED_MODELS}", re.MULTILINE),
-    *re.findall(r"`((?:dvc|ecg-temporal) (?:register|export|checkout)[^`]*)`", README + TRAINED_MODELS),
+    *re.findall(rf"^    ((?:{_PROGRAMS}) .+?)(?: +# .*)?$", _TEXT, re.MULTILINE),
+    *re.findall(r"`((?:dvc|ecg-temporal) (?:register|export|checkout)[^`]*)`", _TEXT),
 ]
 COMMANDS = list(dict.fromkeys(_FOUND))
 

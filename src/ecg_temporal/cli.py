@@ -95,7 +95,7 @@ def main(arguments: list[str] | None = None) -> None:
         command.add_argument(
             "--rule",
             choices=RULES,
-            help="how probabilities become decisions, see README; default: decision.rule of params.yaml"
+            help="how probabilities become decisions (docs/method.md); default: decision.rule of params.yaml"
             + ("; the server answers with probabilities alone" if command is register else ""),
         )
     _open_closed_streams()
