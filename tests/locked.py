@@ -12,9 +12,10 @@ def lock_as_it_lies(folder, name, dataset):
     weights = [{"path": f"models/{name}", "md5": folder_md5(files)}]
     logits = [{"path": f"predictions/{name}.npz", "md5": "0" * 32}]
     rules = [{"path": f"decisions/{name}.json", "md5": file_md5(folder / "decisions" / f"{name}.json")}]
+    params = {"params.yaml": {"dataset": dataset}}
     stages = {
-        f"train@{name}-0": {"params": {"params.yaml": {"dataset": dataset}}},
-        f"predict@{name}": {"deps": weights, "outs": [*map(dict, logits)]},
-        f"evaluate@{name}": {"deps": logits, "outs": rules},
+        f"train@{name}-0": {"cmd": "train", "deps": [], "params": params, "outs": []},
+        f"predict@{name}": {"cmd": "predict", "deps": weights, "outs": [*map(dict, logits)]},
+        f"evaluate@{name}": {"cmd": "evaluate", "deps": logits, "outs": rules},
     }
-    (folder / "dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": stages}))
+    (folder / "dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": stages}, sort_keys=False))

@@ -27,7 +27,7 @@ def read_stages(lock: Path) -> Stages:
     """Return what a dvc.lock has of each stage, by name.
 
     Raises:
-        ValueError: there is no such file, or it has no stages.
+        ValueError: there is no such file, it has no stages, or it is cut off, as DVC writes it in place.
 
     """
     try:
@@ -36,6 +36,11 @@ def read_stages(lock: Path) -> Stages:
         raise ValueError(f"{lock.name} is damaged ({error}); `git checkout {lock.name}`") from None
     if not isinstance(found, dict) or "stages" not in found:
         raise ValueError(f"{lock.name} has no stages: nothing was run; `dvc repro`")
+    try:
+        for stage in found["stages"].values():
+            inputs(stage), outputs(stage), parameters(stage)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise ValueError(f"{lock.name} is cut off: `git checkout {lock.name}`, or `dvc repro`") from None
     return dict(found["stages"])
 
 
@@ -48,12 +53,17 @@ def stage_name(kind: str, architecture: str, seed: Hashable | None = None) -> st
 
 def inputs(stage: dict[str, Any]) -> dict[str, str]:
     """Return the MD5 of each dependency of a stage, by path."""
-    return {dep["path"]: dep["md5"] for dep in stage["deps"]}
+    return {dep["path"]: dep["md5"] for dep in stage.get("deps", [])}
 
 
 def outputs(stage: dict[str, Any]) -> dict[str, str]:
     """Return the MD5 of each output of a stage, by path."""
-    return {out["path"]: out["md5"] for out in stage["outs"]}
+    return {out["path"]: out["md5"] for out in stage.get("outs", [])}
+
+
+def parameters(stage: dict[str, Any]) -> dict[str, Any]:
+    """Return what a stage ran with of params.yaml, by dotted key."""
+    return dict(stage.get("params", {}).get("params.yaml", {}))
 
 
 def file_md5(path: Path) -> str:

@@ -15,8 +15,15 @@ from dvc_data.index.index import DataIndexError
 from ecg_temporal.comparison.verdict import CANDIDATE
 from ecg_temporal.evaluation.predictions import Predictions, read_predictions
 from ecg_temporal.evaluation.settings import DecisionSettings
-from ecg_temporal.inference.provenance import CUT_OFF
-from ecg_temporal.lock import file_md5, folder_md5, inputs, outputs, read_stages, stage_name
+from ecg_temporal.lock import (
+    file_md5,
+    folder_md5,
+    inputs,
+    outputs,
+    parameters,
+    read_stages,
+    stage_name,
+)
 from ecg_temporal.models.settings import ArchitectureSettings
 from ecg_temporal.settings import read_params, section
 from ecg_temporal.store import Split
@@ -82,15 +89,13 @@ def refuse_stale_data(lock: Path) -> None:
     """Refuse data/processed that was made from other records than data/raw, whose patients are drawn.
 
     Raises:
-        ValueError: it was, by dvc.lock, or that is cut off.
+        ValueError: it was, by dvc.lock, or that does not say.
 
     """
     stages = read_stages(lock)
-    try:
-        stale = inputs(stages["preprocess"])["data/raw"] != outputs(stages["fetch"])["data/raw"]
-    except (KeyError, TypeError):  # DVC writes it in place
-        raise ValueError(CUT_OFF) from None
-    if stale:
+    if not {"fetch", "preprocess"} <= stages.keys():
+        raise ValueError(f"{lock.name} lacks fetch or preprocess: `git checkout {lock.name}`, or `dvc repro`")
+    if inputs(stages["preprocess"]).get("data/raw") != outputs(stages["fetch"]).get("data/raw"):
         raise ValueError(
             "data/processed was made from other records than data/raw has: `dvc repro preprocess`"
         )
@@ -168,23 +173,25 @@ def _written(folder: Path, architecture: str, files: DVCFileSystem) -> str:
         trained = lock.get(stage_name("train", architecture, seed))
         if trained is None:
             raise ValueError(f"{architecture} was not trained with seed {seed}; {remedy}")
-        for key, value in trained["params"]["params.yaml"].items():
+        for key, value in parameters(trained).items():
             if _value(params, key) != value:
                 raise ValueError(
                     f"{architecture} was trained with another {key} than params.yaml has; {remedy}"
                 )
-    if predict not in lock:
+    predicted = lock.get(predict, {})
+    written = outputs(predicted).get(f"predictions/{architecture}.npz")
+    if written is None:
         raise ValueError(f"{architecture} was not predicted with; {remedy}")
     # Trained again since, or the model of a seed that is no longer asked for still lay beside the others; or
     # labelled again.
     for path, what in ((f"models/{architecture}", "models"), ("data/processed", "records or labels")):
         found = _folder(files, path)
-        if found is not None and inputs(lock[predict])[path] != found:
+        if found is not None and inputs(predicted).get(path) != found:
             raise ValueError(
                 f"{architecture} was predicted with other {what} than dvc.lock has now; "
                 f"`dvc checkout`, then {remedy}"
             )
-    return outputs(lock[predict])[f"predictions/{architecture}.npz"]
+    return written
 
 
 def _folder(files: DVCFileSystem, folder: str) -> str | None:

@@ -3,11 +3,18 @@
 from pathlib import Path
 
 from ecg_temporal.evaluation.decisions import read_rules
-from ecg_temporal.lock import Stages, file_md5, folder_md5, inputs, outputs, read_stages, stage_name
+from ecg_temporal.lock import (
+    Stages,
+    file_md5,
+    folder_md5,
+    inputs,
+    outputs,
+    parameters,
+    read_stages,
+    stage_name,
+)
 from ecg_temporal.ptbxl.settings import dataset_of
 from ecg_temporal.settings import read_params
-
-CUT_OFF = "dvc.lock is cut off: `git checkout dvc.lock`, or `dvc repro`"
 
 
 def refuse_mismatch(name: str, models: Path, decisions: Path) -> None:
@@ -32,13 +39,7 @@ def refuse_mismatch(name: str, models: Path, decisions: Path) -> None:
     if evaluation not in stages or prediction not in stages:
         return
     rules, logits = decisions / f"{name}.json", f"predictions/{name}.npz"
-    try:
-        written = outputs(stages[evaluation])[f"decisions/{name}.json"]
-        learned_from = inputs(stages[evaluation])[logits] == outputs(stages[prediction])[logits]
-        predicted_with = inputs(stages[prediction])[f"models/{name}"]
-    except (KeyError, TypeError):  # DVC writes it in place
-        raise ValueError(CUT_OFF) from None
-    if file_md5(rules) != written:
+    if file_md5(rules) != outputs(stages[evaluation]).get(f"decisions/{name}.json"):
         raise ValueError(
             f"{rules} is not what dvc.lock has: `dvc checkout {rules}`, or `dvc repro {evaluation}`"
         )
@@ -50,7 +51,8 @@ def refuse_mismatch(name: str, models: Path, decisions: Path) -> None:
             if path.is_file() and not path.name.startswith(".")
         }
     )
-    if not learned_from or weights != predicted_with:
+    learned_from, written = inputs(stages[evaluation]).get(logits), outputs(stages[prediction]).get(logits)
+    if learned_from != written or weights != inputs(stages[prediction]).get(f"models/{name}"):
         raise ValueError(
             f"{folder} has other weights than {rules} was learned with: `dvc repro {evaluation}` learns the "
             f"rules again; or `git checkout dvc.lock && dvc checkout` brings both back"
@@ -70,13 +72,10 @@ def trained_on(name: str, models: Path, decisions: Path) -> str:
 
     """
     seed = read_rules(decisions / f"{name}.json").seeds[0]
-    training = _stages(models).get(stage_name("train", name, seed))
-    return dataset_of(training["params"]["params.yaml"] if training else read_params())
+    training = _stages(models).get(stage_name("train", name, seed), {})
+    return dataset_of(read_params() | parameters(training))
 
 
 def _stages(models: Path) -> Stages:
     lock = models.parent / "dvc.lock"
-    try:
-        return read_stages(lock) if lock.is_file() else {}
-    except TypeError:  # `stages:` and nothing after it
-        raise ValueError(CUT_OFF) from None
+    return read_stages(lock) if lock.is_file() else {}
