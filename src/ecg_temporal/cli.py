@@ -96,6 +96,7 @@ def main(arguments: list[str] | None = None) -> None:
             "--rule",
             choices=RULES,
             help="how probabilities become decisions (docs/method.md); default: decision.rule of params.yaml"
+            + (", of each of the two" if command is compare else "")
             + ("; the server answers with probabilities alone" if command is register else ""),
         )
     _open_closed_streams()

@@ -316,11 +316,13 @@ def test_a_lead_far_from_zero_is_moved_to_it_and_that_is_told(trained, splits, c
 def test_names_of_records_come_from_stdin_too(trained, splits, capsys, monkeypatch):
     for k, name in enumerate(("one", "two")):
         write(trained / "records", name, splits["test"].signals[k])
-    monkeypatch.setattr("sys.stdin", io.StringIO("\ufeffrecords/two.hea\r\n\nrecords/one\n"))
+    monkeypatch.setattr(
+        "sys.stdin", io.TextIOWrapper(io.BytesIO("\ufeffrecords/two.hea\r\n\nrecords/one\n".encode()))
+    )
     cli.main(["predict", "-", "--model", "cnn_gru"])
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     assert [row["record"] for row in rows] == ["records/two", "records/one"]
-    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO()))
     with pytest.raises(SystemExit, match="stdin names no record"):
         cli.main(["predict", "-", "--model", "cnn_gru"])
 

@@ -3,7 +3,7 @@ import yaml
 
 from defaults import FP32
 from ecg_temporal import cli
-from ecg_temporal.inference.predictor import DECISIONS, MODELS, load_predictor
+from ecg_temporal.inference.predictor import load_predictor
 from ecg_temporal.inference.provenance import trained_on
 from ecg_temporal.lock import read_stages
 from locked import lock_as_it_lies
@@ -70,7 +70,7 @@ def test_a_lock_that_is_cut_off_anywhere_is_a_sentence(trained):
         lock.write_text("\n".join(lines[:kept]))
         try:
             load()
-            trained_on("cnn_gru", MODELS, DECISIONS)
+            trained_on("cnn_gru")
         except ValueError as refused:
             assert "`git checkout dvc.lock`" in str(refused) or "`dvc repro" in str(refused), kept
 

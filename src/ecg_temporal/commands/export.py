@@ -11,6 +11,6 @@ def run(options: argparse.Namespace) -> None:
     """Run the command."""
     out = options.out.resolve()
     refuse_unwritable(out.parent)
-    name, predictor = load(options.model, options.rule, device="cpu")
+    name, predictor = load(options.model, options.rule)
     export_onnx(predictor, out)
     print(f"{options.out}: {name}, {options.rule}")

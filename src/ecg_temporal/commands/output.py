@@ -21,18 +21,18 @@ def named(classes: list[str], probabilities: Any, decisions: Any) -> list[tuple[
 
 
 def shortened(name: str) -> str:
-    """Return a record's name as a title holds it: of a long path, the end."""
+    """Return a record's name short enough for a title: of a long path, its end."""
     return name if len(name) <= LONGEST_NAME else f"…{name[-LONGEST_NAME:]}"
 
 
 def replacing(path: Path) -> AbstractContextManager[Path]:
-    """Return `files.replacing_file` of what `path` names: a link to it stays."""
+    """As `files.replacing_file`, but write through a symbolic link instead of replacing it."""
     return files.replacing_file(path.resolve())
 
 
 @contextmanager
 def to_stdout() -> Iterator[TextIO]:
-    """Yield stdout, flushed in the end; that its reader has enough and is gone, as `head`, is no failure."""
+    """Yield stdout, and flush it at the end; a reader that closes the pipe early, as `head`, is no error."""
     try:
         yield sys.stdout
         sys.stdout.flush()

@@ -1,9 +1,10 @@
 """`ecg-temporal predict`: the diagnostic subclasses of WFDB records."""
 
 import argparse
+import codecs
 import csv
-import io
 import json
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -68,10 +69,9 @@ def _find(options: argparse.Namespace) -> tuple[list[Path], int]:
 def _with_stdin(paths: list[Path]) -> Iterator[Path]:
     for path in paths:
         if str(path) == "-":
-            if isinstance(sys.stdin, io.TextIOWrapper):
-                sys.stdin.reconfigure(errors="surrogateescape")  # as the names of files are read
-            lines = (line.removeprefix("\ufeff").rstrip("\r\n") for line in sys.stdin)  # a Windows editor's
-            yield from (Path(line) for line in lines if line.strip())
+            # Bytes, as names of files need not be UTF-8; a Windows editor adds a mark and carriage returns.
+            lines = (line.removeprefix(codecs.BOM_UTF8).rstrip(b"\r\n") for line in sys.stdin.buffer)
+            yield from (Path(os.fsdecode(line)) for line in lines if line.strip())
         else:
             yield path
 

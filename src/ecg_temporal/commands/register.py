@@ -8,7 +8,7 @@ from filelock import FileLock
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
-from ecg_temporal.inference.predictor import DECISIONS, MODELS, winners
+from ecg_temporal.inference.predictor import winners
 from ecg_temporal.inference.provenance import trained_on
 from ecg_temporal.inference.registry import forget, register, registered_name
 from ecg_temporal.tracking import without_secrets
@@ -36,7 +36,7 @@ def _register(alias: str, name: str, rule: str) -> None:
             raise
         # Published are the winner's weights alone.
         print(f"{alias} is not registered: {error}", file=sys.stderr)
-        dataset = trained_on(winners()["winner"], MODELS, DECISIONS)
+        dataset = trained_on(winners()["winner"])
         if forget(alias, dataset):
             print(
                 f"models:/{registered_name(dataset)}@{alias} was another model's, and is no more",

@@ -12,9 +12,9 @@ from ecg_temporal.reporting.style import leaning
 from ecg_temporal.reporting.tables import METRICS, STEADY, aligned, difference, leaves_out_zero
 
 TITLES = METRICS | STEADY
-KEY = """In brackets 95% intervals: of a paired bootstrap over patients, and with the variance of both's seeds
-added; bold where both, as far as there are two, leave out 0. p is of the first, and not corrected for the
-number of metrics."""
+KEY = """In brackets: 95% intervals, the first of a paired bootstrap over patients, the second also with the
+variance between seeds. Bold: every interval shown leaves out 0. p belongs to the first interval and is not
+corrected for the number of metrics."""
 
 
 def pair_page(pair: Pair, first: str, second: str) -> str:

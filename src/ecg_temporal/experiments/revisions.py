@@ -154,8 +154,9 @@ def _settings(params: dict[str, Any], architecture: str) -> dict[str, Any]:
 
 
 def _written(folder: Path, architecture: str, files: DVCFileSystem) -> str:
-    """Return the MD5 of an architecture's predictions, if by dvc.lock they are what params.yaml asks for.
+    """Return the MD5 of an architecture's predictions in dvc.lock, if they are what params.yaml asks for.
 
+    That is, made with the params, models and data that params.yaml and dvc.lock have now.
     An experiment that ran some stages alone has the other architectures, or its predictions, as they were
     before.
 

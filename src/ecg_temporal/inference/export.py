@@ -45,9 +45,8 @@ def export_onnx(predictor: Predictor, path: Path) -> None:
     example = torch.zeros(2, len(predictor.spec.leads), predictor.spec.samples)
     buffer = io.BytesIO()
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore"
-        )  # that this exporter is the older one; the newer needs another package
+        # PyTorch warns that this exporter is the older one; the newer needs another package.
+        warnings.simplefilter("ignore")
         torch.onnx.export(
             ensemble,
             (example,),

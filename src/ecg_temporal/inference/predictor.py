@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 
 from ecg_temporal.comparison.verdict import read_verdict
 from ecg_temporal.evaluation.decisions import DecisionRule, read_rules
-from ecg_temporal.inference.provenance import refuse_mismatch
+from ecg_temporal.inference.provenance import DECISIONS, MODELS, refuse_mismatch
 from ecg_temporal.lock import stage_name
 from ecg_temporal.models.classifier import ECGClassifier
 from ecg_temporal.training.artifacts import ModelSpec, read_model
 from ecg_temporal.training.batches import pieces
 from ecg_temporal.training.hardware import Hardware
 
-MODELS, DECISIONS, VERDICT = Path("models"), Path("decisions"), Path("reports/tables/verdict.json")
+VERDICT = Path("reports/tables/verdict.json")
 BATCH_RECORDS = 64
 SHORTEST_SECONDS = 1.0
 """Of a record that is predicted. Shorter ones than those of training score lower: the report's Context."""
@@ -27,14 +27,7 @@ SHORTEST_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Predictor:
-    """An architecture's seeds and the rule that its ensemble decides by.
-
-    Examples
-    --------
-    >>> predictor = load_predictor("cnn", "powerset", choose_hardware("auto", "fp32"))  # doctest: +SKIP
-    >>> probabilities, findings = predictor.predict([read_ecg(path).signals])       # doctest: +SKIP
-
-    """
+    """An architecture's seeds, and the rule that their ensemble decides by; see `load_predictor`."""
 
     models: list[ECGClassifier]
     spec: ModelSpec
@@ -61,10 +54,11 @@ class Predictor:
         return self.rule.probabilities(found), self.rule.decide(found)
 
     def offsets(self, signals: NDArray[Any]) -> NDArray[np.float64]:
-        """Return the microvolts by which the leads of [leads, samples] lie off the training, float64 [leads].
+        """Return each lead's offset in signals [leads, samples], microvolts, float64 [leads].
 
-        A lead does whose mean and median are both further from the training records' mean than their
-        standard deviation, on one side: that is the electrodes' or a converter's. The others have 0.
+        A lead is off if its mean and its median lie further from the training records' mean than their
+        standard deviation, both on the same side, as the electrodes or a converter make it: the offset is its
+        mean less the training mean. Other leads have 0.
         """
         known, spread = (
             getattr(self.models[0], name)[:, 0].double().cpu().numpy() for name in ("mean", "scale")

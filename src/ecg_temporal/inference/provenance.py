@@ -16,6 +16,9 @@ from ecg_temporal.lock import (
 from ecg_temporal.ptbxl.settings import dataset_of
 from ecg_temporal.settings import read_params
 
+MODELS, DECISIONS = Path("models"), Path("decisions")
+"""DVC's folders of trained weights and of the decision rules that were learned with them."""
+
 
 def refuse_mismatch(name: str, models: Path, decisions: Path) -> None:
     """Refuse an architecture whose rules were learned with other weights than lie there.
@@ -59,20 +62,20 @@ def refuse_mismatch(name: str, models: Path, decisions: Path) -> None:
         )
 
 
-def is_evaluated(name: str, models: Path) -> bool:
+def is_evaluated(name: str) -> bool:
     """Return whether dvc.lock has an evaluation of this architecture."""
-    return stage_name("evaluate", name) in _stages(models)
+    return stage_name("evaluate", name) in _stages(MODELS)
 
 
-def trained_on(name: str, models: Path, decisions: Path) -> str:
+def trained_on(name: str) -> str:
     """Return the dataset that an architecture was trained on, by dvc.lock; params.yaml's if that has nothing.
 
     Raises:
         ValueError: its rules can't be read, or params.yaml names no known dataset.
 
     """
-    seed = read_rules(decisions / f"{name}.json").seeds[0]
-    training = _stages(models).get(stage_name("train", name, seed), {})
+    seed = read_rules(DECISIONS / f"{name}.json").seeds[0]
+    training = _stages(MODELS).get(stage_name("train", name, seed), {})
     return dataset_of(read_params() | parameters(training))
 
 

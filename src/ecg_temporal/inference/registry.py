@@ -15,8 +15,8 @@ from mlflow.types import Schema, TensorSpec
 from ecg_temporal import tracking
 from ecg_temporal.evaluation.decisions import read_rules
 from ecg_temporal.inference import serving
-from ecg_temporal.inference.predictor import DECISIONS, MODELS, load_predictor
-from ecg_temporal.inference.provenance import is_evaluated, trained_on
+from ecg_temporal.inference.predictor import load_predictor
+from ecg_temporal.inference.provenance import DECISIONS, MODELS, is_evaluated, trained_on
 from ecg_temporal.lock import stage_name
 from ecg_temporal.ptbxl.settings import SyntheticSettings
 from ecg_temporal.ptbxl.synthetic import generate
@@ -27,13 +27,14 @@ REQUIREMENTS = ("mlflow", "numpy", "pandas", "pydantic", "pyyaml", "scipy", "tor
 
 
 def registered_name(dataset: str) -> str:
-    """Return the registered model of `dataset`, as its experiment is called: a toy never takes its alias."""
+    """Return the name of the registered model of `dataset`, one for each.
+
+    So a model of synthetic ECGs never takes an alias of one of real ECGs.
+    """
     return f"{tracking.EXPERIMENT}-{dataset}"
 
 
-def register(
-    architecture: str, rule: str, alias: str, models: Path = MODELS, decisions: Path = DECISIONS
-) -> str:
+def register(architecture: str, rule: str, alias: str) -> str:
     """Log the ensemble of `architecture` as a servable model, register it, and return its URI by alias.
 
     Where this architecture and rule are registered with these weights and this code, nothing is logged again.
@@ -44,8 +45,6 @@ def register(
         What to predict with.
     alias : str
         The name that the version is known by, such as "winner".
-    models, decisions : Path
-        DVC's folders of these names.
 
     Raises:
         ValueError: as `load_predictor`.
@@ -53,8 +52,8 @@ def register(
         SQLAlchemyError: its database is away.
 
     """
-    predictor = load_predictor(architecture, rule, choose_hardware("cpu", "fp32"), models, decisions)
-    spec, dataset = predictor.spec, trained_on(architecture, models, decisions)
+    predictor = load_predictor(architecture, rule, choose_hardware("cpu", "fp32"))
+    spec, dataset = predictor.spec, trained_on(architecture)
     experiment, name = tracking.configure(dataset), registered_name(dataset)
     example = generate(SyntheticSettings(records=300, seed=0))[0][:1].astype(np.float32)
     signature = ModelSignature(
@@ -67,20 +66,20 @@ def register(
         "sampling_rate_hz": spec.sampling_rate_hz,
         "unit": "uV",
     }
-    seeds = read_rules(decisions / f"{architecture}.json").seeds
-    kept = [decisions / f"{architecture}.json"]
-    kept += [models / architecture / str(seed) / "weights.pt" for seed in seeds]
+    seeds = read_rules(DECISIONS / f"{architecture}.json").seeds
+    hashed = [DECISIONS / f"{architecture}.json"]
+    hashed += [MODELS / architecture / str(seed) / "weights.pt" for seed in seeds]
     code = sorted(PACKAGE.rglob("*.py"))
-    digests = [hashlib.sha256(path.read_bytes()).digest() for path in (*kept, *code)]
+    digests = [hashlib.sha256(path.read_bytes()).digest() for path in (*hashed, *code)]
     sha256 = hashlib.sha256(b"".join(digests)).hexdigest()
     tags = {"architecture": architecture, "rule": rule, "dataset": dataset, "sha256": sha256}
     client = mlflow.MlflowClient()
-    for known in client.search_model_versions(f"name = '{name}'"):
-        if tags.items() <= known.tags.items():
-            client.set_registered_model_alias(name, alias, known.version)
+    for registered in client.search_model_versions(f"name = '{name}'"):
+        if tags.items() <= registered.tags.items():
+            client.set_registered_model_alias(name, alias, registered.version)
             return f"models:/{name}@{alias}"
     tags |= tracking.origin()
-    if not (is_evaluated(architecture, models) and _is_committed()):
+    if not (is_evaluated(architecture) and _is_committed()):
         tags["git.dirty"] = "true"
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -89,9 +88,9 @@ def register(
         # Of the stages' outputs the ones that predicting needs.
         staged = Path(folder)
         for seed in seeds:
-            copytree(models / architecture / str(seed), staged / "models" / architecture / str(seed))
+            copytree(MODELS / architecture / str(seed), staged / "models" / architecture / str(seed))
         (staged / "decisions").mkdir()
-        copy(decisions / f"{architecture}.json", staged / "decisions")
+        copy(DECISIONS / f"{architecture}.json", staged / "decisions")
         logged = mlflow.pyfunc.log_model(
             name=architecture,
             python_model=str(Path(serving.__file__)),
@@ -118,8 +117,6 @@ def register(
         again = f"git checkout {commit} && dvc repro {stage_name('evaluate', architecture)}"
         described += f" To make it again: `{again}`."
     client.update_model_version(name, number, described)
-    for key, value in tags.items():
-        client.set_model_version_tag(name, number, key, value)
     client.set_registered_model_alias(name, alias, number)  # last: what is served is complete
     return f"models:/{name}@{alias}"
 
