@@ -80,20 +80,3 @@ def test_more_pieces_than_a_batch_holds_stay_their_records(trained, splits, monk
     expected, _ = predictor.predict(splits["test"].signals[:9])  # 27 pieces at once
     monkeypatch.setattr("ecg_temporal.inference.predictor.BATCH_RECORDS", 4)
     np.testing.assert_allclose(predictor.predict(splits["test"].signals[:9])[0], expected, atol=1e-5)
-
-
-def test_an_offset_is_a_leads_own_and_no_rail_is_one(trained, splits):
-    predictor = load_predictor("cnn_gru", "half", FP32)
-    for net in predictor.models:
-        net.mean.fill_(300.0)
-        net.scale.fill_(200.0)
-    signals = splits["test"].signals[0] - splits["test"].signals[0].mean(axis=1, keepdims=True) + 300
-    far = signals.copy()
-    far[[0, 7]] += [[2000], [-500]]
-    assert {lead: round(value) for lead, value in enumerate(predictor.offsets(far)) if value} == {
-        0: 2000,
-        7: -500,
-    }
-    railed = signals.copy()
-    railed[3, :250] = 5000
-    assert not predictor.offsets(signals).any() and not predictor.offsets(railed).any()
