@@ -11,8 +11,7 @@ def _page(name):
 
 README, TRAINED_MODELS = _page("README.md"), _page("docs/trained-models.md")
 _PROGRAMS = r"export|dvc|ecg-temporal|find|mlflow|curl|pip|make|TRAIN_LAUNCHER=\S+"
-_BETWEEN = (_page(f"docs/{name}.md") for name in ("experiments", "own-records", "scaling"))
-_TEXT = "\n".join([README, *_BETWEEN, TRAINED_MODELS])
+_TEXT = "\n".join([README, _page("docs/scaling.md"), TRAINED_MODELS, _page("docs/experiments.md")])
 _FOUND = [
     *re.findall(rf"^    ((?:{_PROGRAMS}) .+?)(?: +# .*)?$", _TEXT, re.MULTILINE),
     *re.findall(r"`((?:dvc|ecg-temporal) (?:register|export|checkout)[^`]*)`", _TEXT),
