@@ -31,6 +31,21 @@ from ecg_temporal.training.settings import TrainSettings
 DATA, OUT = Path("data/processed"), Path("models")
 
 
+def _settings(params: dict[str, Any], name: str) -> tuple[ArchitectureSettings, TrunkSettings, TrainSettings]:
+    key = "model" if name == "model" else f"architectures.{name}"
+    return (
+        section(params, key, ArchitectureSettings),
+        section(params, "trunk", TrunkSettings),
+        section(params, "train", TrainSettings),
+    )
+
+
+def _recorded(params: dict[str, Any], name: str) -> list[Any]:
+    """Return what of `params` DVC records with this training."""
+    settings = (each.model_dump(exclude={"seeds", "device"}) for each in _settings(params, name))
+    return [params.get("dataset"), *settings]
+
+
 def main() -> None:
     """Run the stage."""
     parser = argparse.ArgumentParser(description="Train one architecture with one seed.")
@@ -39,10 +54,7 @@ def main() -> None:
     args = parser.parse_args()
 
     params = read_params()
-    key = "model" if args.architecture == "model" else f"architectures.{args.architecture}"
-    architecture = section(params, key, ArchitectureSettings)
-    trunk = section(params, "trunk", TrunkSettings)
-    settings = section(params, "train", TrainSettings)
+    architecture, trunk, settings = _settings(params, args.architecture)
     hardware = choose_hardware(settings.device, settings.precision)
     keep_freed_memory()
     train_split, validation_split = read_split(DATA / "train"), read_split(DATA / "validation")
@@ -84,7 +96,7 @@ def main() -> None:
             fit(lambda row, state: None, from_main(None, hardware))
         return
 
-    stage = "train_model@{seed}" if key == "model" else "train@{architecture}-{seed}"
+    stage = "train_model@{seed}" if args.architecture == "model" else "train@{architecture}-{seed}"
     tags = {
         "architecture": args.architecture,
         "seed": str(args.seed),
@@ -120,6 +132,12 @@ def main() -> None:
                 "precision": hardware.precision,
                 "parameters": parameters,
             }
+            # DVC reads params.yaml when a stage ends: it would take these weights for those of other params.
+            if _recorded(read_params(), args.architecture) != _recorded(params, args.architecture):
+                raise ValueError(
+                    "params.yaml has changed since this training began: set it back and run again, and it "
+                    "goes on from its last epoch; or run again as it is now, and it begins anew"
+                )
             with files.replacing_folder(OUT / args.architecture / str(args.seed)) as folder:
                 write_model(folder, spec, weights, history, about_run)
         saved.unlink(missing_ok=True)

@@ -149,6 +149,35 @@ def test_ctrl_c_in_a_training_is_a_sentence_and_what_was_done_is_kept(tmp_path):
 
 
 @pytest.mark.pipeline
+def test_params_that_change_during_a_training_are_not_recorded_as_its_own(tmp_path):
+    project = Project(tmp_path, epochs=30)
+    project("dvc repro -q preprocess")
+    params = project.params()
+    training = subprocess.Popen(
+        ["dvc", "repro", "-s", "train_model@0"],
+        cwd=project.folder,
+        env={**project.environment, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    while not list(tmp_path.glob(".dvc/tmp/checkpoints/*.pt")) and training.poll() is None:
+        time.sleep(0.1)
+    assert training.poll() is None
+    changed = {"model": params["model"] | {"hidden": 16}, "bootstrap": params["bootstrap"] | {"seed": 1}}
+    project.write_params(params | changed)
+    said = training.communicate()[0]
+    assert training.returncode != 0 and "params.yaml has changed since this training began" in said, said
+    assert not (tmp_path / "models/model/0").exists()
+    project.write_params(params | {"bootstrap": changed["bootstrap"]})  # no param of a training
+    project("dvc repro -q -s train_model@0")
+    assert read_model(tmp_path / "models/model/0")[1].architecture.hidden == 128
+    (run_id,) = project.runs().query("status == 'FINISHED'")["run_id"]
+    history = mlflow.MlflowClient().get_metric_history(run_id, "train_loss")
+    assert sorted(metric.step for metric in history) == list(range(1, 31))
+
+
+@pytest.mark.pipeline
 @pytest.mark.parametrize("name", ["dvc.lock", ".dvc/tmp/rwlock"])
 def test_half_of_a_file_of_dvc_itself_has_a_remedy(undisturbed, name):
     path = undisturbed.folder / name
