@@ -213,3 +213,11 @@ def test_other_rules_are_another_version_and_what_no_commit_has_is_dirty(store):
     served = mlflow.MlflowClient().get_model_version_by_alias("ecg-temporal-ptbxl", "winner")
     assert served.tags["git.dirty"] == "true"
     assert len(mlflow.search_model_versions()) == 3
+    who = ["-c", "user.name=test", "-c", "user.email=test@localhost"]
+    for command in (["add", "params.yaml", "dvc.lock"], [*who, "commit", "-qm", "results"]):
+        subprocess.run(["git", *command], check=True)
+    register("cnn_gru", "half", "winner")  # the same version, whose results have a commit now
+    told = mlflow.MlflowClient().get_model_version_by_alias("ecg-temporal-ptbxl", "winner")
+    assert told.version == served.version and told.tags["git.dirty"] == "false"
+    again = f"git checkout {told.tags['git.commit']} && dvc repro evaluate@cnn_gru"
+    assert again in told.description and told.tags["git.commit"] != served.tags["git.commit"]

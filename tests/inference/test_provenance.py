@@ -1,11 +1,13 @@
 import pytest
 import yaml
 
+from closure import ROOT
 from defaults import FP32
 from ecg_temporal import cli
+from ecg_temporal.comparison.verdict import Verdict, write_verdict
 from ecg_temporal.inference.predictor import load_predictor
-from ecg_temporal.inference.provenance import trained_on
-from ecg_temporal.lock import read_stages
+from ecg_temporal.inference.provenance import refuse_other_results, trained_on
+from ecg_temporal.lock import file_md5, folder_md5, inputs, read_stages
 from locked import lock_as_it_lies
 
 
@@ -46,6 +48,33 @@ def test_rules_from_other_predictions_than_those_of_the_weights_are_refused(trai
     lock.write_text("stages: [")
     with pytest.raises(ValueError, match="dvc.lock is damaged"):
         load()
+
+
+def test_the_winner_of_a_report_of_other_figures_is_refused(trained):
+    (trained / "reports/tables").mkdir(parents=True)
+    metrics = trained / "metrics/cnn_gru.json"
+    metrics.parent.mkdir()
+    metrics.write_text('{"macro_auprc": 0.5}\n')
+    write_verdict(
+        trained / "reports/tables/verdict.json", Verdict("macro_auprc", "cnn_gru", "cnn_gru", 0.0, 0.0, 0.0)
+    )
+    lock_as_it_lies(trained, "cnn_gru", "ptbxl")
+    cli.main(["export", "m.onnx"])  # a report that DVC did not make is taken as it is
+    lock = trained / "dvc.lock"
+    found = yaml.safe_load(lock.read_text())
+    reported = [{"path": "metrics", "md5": folder_md5({"cnn_gru.json": file_md5(metrics)})}]
+    found["stages"]["report"] = {"cmd": "report", "deps": reported}
+    lock.write_text(yaml.safe_dump(found))
+    cli.main(["export", "m.onnx"])
+    metrics.write_text('{"macro_auprc": 0.4}\n')  # evaluated anew, no report
+    with pytest.raises(SystemExit, match="metrics has other figures than the report was made of; `dvc repro"):
+        cli.main(["export", "m.onnx"])
+    cli.main(["export", "m.onnx", "--model", "cnn_gru"])
+
+
+def test_the_committed_report_is_of_the_committed_figures_by_the_lock_that_dvc_wrote():
+    assert "metrics" in inputs(read_stages(ROOT / "dvc.lock")["report"])
+    refuse_other_results(ROOT / "metrics")
 
 
 def test_what_was_trained_on_synthetic_ecgs_says_so_whatever_params_say_now(trained, capsys):

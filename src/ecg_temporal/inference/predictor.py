@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ecg_temporal.comparison.verdict import read_verdict
 from ecg_temporal.evaluation.decisions import DecisionRule, read_rules
-from ecg_temporal.inference.provenance import DECISIONS, MODELS, refuse_mismatch
+from ecg_temporal.inference.provenance import DECISIONS, MODELS, refuse_mismatch, refuse_other_results
 from ecg_temporal.lock import stage_name
 from ecg_temporal.models.classifier import ECGClassifier
 from ecg_temporal.training.artifacts import ModelSpec, read_model
@@ -132,11 +132,12 @@ def winners(verdict: Path = VERDICT) -> dict[str, str]:
     """Return the architectures of the computed verdict: "winner", the least that is enough, and "best".
 
     Raises:
-        ValueError: there is no report.
+        ValueError: there is no report, or it is of other results.
 
     """
     try:
         found = read_verdict(verdict)
+        refuse_other_results()
     except ValueError as error:
         raise ValueError(f"{error}, or say which model") from None
     return {"winner": found.least, "best": found.best}

@@ -1,4 +1,4 @@
-"""Whether trained weights and the decision rules beside them belong together, by dvc.lock."""
+"""Whether trained weights, the decision rules beside them and the report belong together, by dvc.lock."""
 
 from pathlib import Path
 
@@ -16,8 +16,8 @@ from ecg_temporal.lock import (
 from ecg_temporal.ptbxl.settings import dataset_of
 from ecg_temporal.settings import read_params
 
-MODELS, DECISIONS = Path("models"), Path("decisions")
-"""DVC's folders of trained weights and of the decision rules that were learned with them."""
+MODELS, DECISIONS, METRICS = Path("models"), Path("decisions"), Path("metrics")
+"""DVC's folders of weights, of the decision rules learned with them, and of their figures."""
 
 
 def refuse_mismatch(name: str, models: Path, decisions: Path) -> None:
@@ -47,19 +47,24 @@ def refuse_mismatch(name: str, models: Path, decisions: Path) -> None:
             f"{rules} is not what dvc.lock has: `dvc checkout {rules}`, or `dvc repro {evaluation}`"
         )
     folder = models / name
-    weights = folder_md5(
-        {
-            path.relative_to(folder).as_posix(): file_md5(path)
-            for path in folder.rglob("*")
-            if path.is_file() and not path.name.startswith(".")
-        }
-    )
     learned_from, written = inputs(stages[evaluation]).get(logits), outputs(stages[prediction]).get(logits)
-    if learned_from != written or weights != inputs(stages[prediction]).get(f"models/{name}"):
+    if learned_from != written or _md5_of(folder) != inputs(stages[prediction]).get(f"models/{name}"):
         raise ValueError(
             f"{folder} has other weights than {rules} was learned with: `dvc repro {evaluation}` learns the "
             f"rules again; or `git checkout dvc.lock && dvc checkout` brings both back"
         )
+
+
+def refuse_other_results(metrics: Path = METRICS) -> None:
+    """Refuse a report that was made of other figures than lie in `metrics`; one that dvc.lock lacks is taken.
+
+    Raises:
+        ValueError: an evaluation ran since the report was made.
+
+    """
+    reported = inputs(_stages(metrics).get("report", {})).get(metrics.name)
+    if reported not in (None, _md5_of(metrics)):
+        raise ValueError(f"{metrics} has other figures than the report was made of; `dvc repro report`")
 
 
 def is_evaluated(name: str) -> bool:
@@ -79,6 +84,16 @@ def trained_on(name: str) -> str:
     return dataset_of(read_params() | parameters(training))
 
 
-def _stages(models: Path) -> Stages:
-    lock = models.parent / "dvc.lock"
+def _md5_of(folder: Path) -> str:
+    return folder_md5(
+        {
+            path.relative_to(folder).as_posix(): file_md5(path)
+            for path in folder.rglob("*")
+            if path.is_file() and not path.name.startswith(".")
+        }
+    )
+
+
+def _stages(output: Path) -> Stages:
+    lock = output.parent / "dvc.lock"
     return read_stages(lock) if lock.is_file() else {}

@@ -37,7 +37,8 @@ def registered_name(dataset: str) -> str:
 def register(architecture: str, rule: str, alias: str) -> str:
     """Log the ensemble of `architecture` as a servable model, register it, and return its URI by alias.
 
-    Where this architecture and rule are registered with these weights and this code, nothing is logged again.
+    Where this architecture and rule are registered with these weights and this code, nothing is logged again;
+    a version that was registered before its results were committed is told of their commit.
 
     Parameters
     ----------
@@ -73,14 +74,29 @@ def register(architecture: str, rule: str, alias: str) -> str:
     digests = [hashlib.sha256(path.read_bytes()).digest() for path in (*hashed, *code)]
     sha256 = hashlib.sha256(b"".join(digests)).hexdigest()
     tags = {"architecture": architecture, "rule": rule, "dataset": dataset, "sha256": sha256}
+    origin = tracking.origin()
+    if not (is_evaluated(architecture) and _is_committed()):
+        origin["git.dirty"] = "true"
+    described = (
+        f"Probabilities of {len(spec.classes)} diagnostic subclasses of a 12-lead ECG, by the ensemble of "
+        f"{architecture} (seeds {', '.join(map(str, seeds))}), rule {rule}, trained with dataset: {dataset}. "
+        "Not a medical device."
+    )
+    if origin["git.dirty"] == "true":
+        described += " Made from code, params or results that no commit has."
+    elif commit := origin.get("git.commit"):
+        again = f"git checkout {commit} && dvc repro {stage_name('evaluate', architecture)}"
+        described += f" To make it again: `{again}`."
     client = mlflow.MlflowClient()
     for registered in client.search_model_versions(f"name = '{name}'"):
         if tags.items() <= registered.tags.items():
+            if registered.tags["git.dirty"] == "true" and origin["git.dirty"] == "false":
+                for key, value in origin.items():
+                    client.set_model_version_tag(name, registered.version, key, value)
+                client.update_model_version(name, registered.version, described)
             client.set_registered_model_alias(name, alias, registered.version)
             return f"models:/{name}@{alias}"
-    tags |= tracking.origin()
-    if not (is_evaluated(architecture) and _is_committed()):
-        tags["git.dirty"] = "true"
+    tags |= origin
     with (
         tempfile.TemporaryDirectory() as folder,
         mlflow.start_run(experiment_id=experiment, run_name=f"{architecture} {alias}", tags=tags),
@@ -106,16 +122,6 @@ def register(architecture: str, rule: str, alias: str) -> str:
             registered_model_name=name,
         )
     number = str(logged.registered_model_version)
-    described = (
-        f"Probabilities of {len(spec.classes)} diagnostic subclasses of a 12-lead ECG, by the ensemble of "
-        f"{architecture} (seeds {', '.join(map(str, seeds))}), rule {rule}, trained with dataset: {dataset}. "
-        "Not a medical device."
-    )
-    if tags["git.dirty"] == "true":
-        described += " Made from code, params or results that no commit has."
-    elif commit := tags.get("git.commit"):
-        again = f"git checkout {commit} && dvc repro {stage_name('evaluate', architecture)}"
-        described += f" To make it again: `{again}`."
     client.update_model_version(name, number, described)
     client.set_registered_model_alias(name, alias, number)  # last: what is served is complete
     return f"models:/{name}@{alias}"
