@@ -167,8 +167,14 @@ def side_by_side(split: Split, validation: Split, hardware: Hardware) -> Row:
             share = str(max(1, cores // at_once))
 
             def run() -> None:
-                for process in [stage.start(p, command, OMP_NUM_THREADS=share) for p in projects]:
-                    stage.finish(process)
+                started = [stage.start(project, command, OMP_NUM_THREADS=share) for project in projects]
+                try:
+                    for process in started:
+                        stage.finish(process)
+                finally:  # where one failed, the others would lose their folder
+                    for process in started:
+                        process.kill()
+                        process.wait()
 
             return at_once / seconds(run)
 

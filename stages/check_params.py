@@ -9,17 +9,19 @@ from pathlib import Path
 from ecg_temporal import files
 from ecg_temporal.params import check, left_over_models
 from ecg_temporal.settings import read_params
+from ecg_temporal.workspace import refuse_other_labels
 
 
 def main() -> None:
     """Run the stage."""
     params = check(read_params())
     if left := left_over_models(params, Path("models")):
-        print(
-            f"{', '.join(map(str, left))}: of seeds that params.yaml does not name. Stop, and run "
-            "`dvc checkout --allow-missing` before `dvc repro`: else dvc.lock would have their checksums too",
-            file=sys.stderr,
+        raise ValueError(
+            f"{', '.join(map(str, left))}: of seeds that params.yaml does not name; dvc.lock would have "
+            "their checksums, too. `dvc checkout --allow-missing` takes them away; then run this again"
         )
+    if params.dataset == "own":
+        refuse_other_labels(Path("data/raw/manifest.json"))
     with files.replacing_file(Path("data/params_are_valid")) as temporary:
         temporary.write_text("params.yaml was checked by stages/check_params.py\n", encoding="utf-8")
 

@@ -26,13 +26,14 @@ def main() -> None:
             if not (own := os.environ.get("OWN_DIR")):
                 raise ValueError("dataset is own: set OWN_DIR to a folder with WFDB records and labels.csv")
             try:
-                collect_own(_from_project(own), folder, on_bad_record)
+                collect_own(workspace.from_project(own), folder, on_bad_record)
             except ValueError as error:
                 # Without -f, DVC would bring back what an earlier run made of the records.
-                raise ValueError(f"{error}\nThen run `dvc repro -s -f fetch && dvc repro`") from None
+                again = "Then `dvc exp run -s -f fetch -S dataset=own`, and your command again"
+                raise ValueError(f"{error}\n{again}") from None
         elif local := os.environ.get("PTBXL_DIR"):
             collect(
-                _from_project(local),
+                workspace.from_project(local),
                 folder,
                 {"all files": f"PTBXL_DIR, taken to be version {download.VERSION}"},
                 on_bad_record,
@@ -40,11 +41,6 @@ def main() -> None:
         else:
             tree = workspace.scratch("downloads") / f"ptb-xl-{download.VERSION}"
             collect(tree, folder, download.download(tree), on_bad_record)
-
-
-def _from_project(path: str) -> Path:
-    """Return a path of the environment: a relative one is from the project, not from an experiment's copy."""
-    return workspace.project_root() / Path(path).expanduser()
 
 
 if __name__ == "__main__":

@@ -12,11 +12,11 @@ from ecg_temporal.comparison.recipe import Recipe
 from ecg_temporal.comparison.results import read_csv, read_probes, read_results
 from ecg_temporal.comparison.settings import BootstrapSettings
 from ecg_temporal.comparison.trivial import trivial_lines
-from ecg_temporal.comparison.verdict import CANDIDATE, write_verdict
+from ecg_temporal.comparison.verdict import write_verdict
 from ecg_temporal.evaluation.decisions import read_rules
 from ecg_temporal.evaluation.predictions import SPLITS, read_predictions
 from ecg_temporal.evaluation.settings import DecisionSettings
-from ecg_temporal.models.settings import ArchitectureSettings
+from ecg_temporal.models.settings import CANDIDATE, ArchitectureSettings
 from ecg_temporal.probing.settings import ProbeSettings
 from ecg_temporal.ptbxl.raw import OWN, TABLE, read_table
 from ecg_temporal.reporting.examples import choose_examples, predicted_of_each

@@ -16,9 +16,9 @@ from typing import Any
 
 import torch
 
-from ecg_temporal import files, tracking
+from ecg_temporal import files, tracking, workspace
 from ecg_temporal.models.classifier import count_parameters
-from ecg_temporal.models.settings import ArchitectureSettings, TrunkSettings
+from ecg_temporal.models.settings import CANDIDATE, ArchitectureSettings, TrunkSettings
 from ecg_temporal.settings import read_params, section
 from ecg_temporal.store import read_split
 from ecg_temporal.training import checkpoint
@@ -29,10 +29,11 @@ from ecg_temporal.training.loop import train
 from ecg_temporal.training.settings import TrainSettings
 
 DATA, OUT = Path("data/processed"), Path("models")
+FEW_STEPS = 500
 
 
 def _settings(params: dict[str, Any], name: str) -> tuple[ArchitectureSettings, TrunkSettings, TrainSettings]:
-    key = "model" if name == "model" else f"architectures.{name}"
+    key = name if name == CANDIDATE else f"architectures.{name}"
     return (
         section(params, key, ArchitectureSettings),
         section(params, "trunk", TrunkSettings),
@@ -55,6 +56,8 @@ def main() -> None:
 
     params = read_params()
     architecture, trunk, settings = _settings(params, args.architecture)
+    if params["dataset"] == "own":
+        workspace.refuse_other_labels(Path("data/raw/manifest.json"))
     hardware = choose_hardware(settings.device, settings.precision)
     keep_freed_memory()
     train_split, validation_split = read_split(DATA / "train"), read_split(DATA / "validation")
@@ -71,7 +74,7 @@ def main() -> None:
     what = {
         "architecture": args.architecture,
         "seed": args.seed,
-        **{f"model.{k}": v for k, v in architecture.model_dump().items()},
+        **{f"model.{k}": v for k, v in architecture.in_effect.items()},
         **{f"trunk.{k}": v for k, v in trunk.model_dump().items()},
         **{f"train.{k}": v for k, v in settings.model_dump(exclude={"seeds", "device"}).items()},
         "train.precision": hardware.precision,
@@ -96,7 +99,7 @@ def main() -> None:
             fit(lambda row, state: None, from_main(None, hardware))
         return
 
-    stage = "train_model@{seed}" if args.architecture == "model" else "train@{architecture}-{seed}"
+    stage = "train_model@{seed}" if args.architecture == CANDIDATE else "train@{architecture}-{seed}"
     tags = {
         "architecture": args.architecture,
         "seed": str(args.seed),
@@ -106,6 +109,13 @@ def main() -> None:
         "hardware": str(hardware),
         "torch": str(torch.__version__),  # a checkpoint holds it, and can hold no TorchVersion
     }
+    steps = settings.epochs * (len(train_split) // settings.batch_size)
+    if params["dataset"] == "own" and steps < FEW_STEPS:
+        print(
+            f"{steps} steps in all, of {settings.batch_size} records: with fewer than {FEW_STEPS} little is "
+            "learned. Lower train.batch_size or raise train.epochs",
+            file=sys.stderr,
+        )
     with checkpoint.held(saved):
         checkpoint.remove_old(saved)
         resume = checkpoint.load(saved)
@@ -143,7 +153,12 @@ def main() -> None:
         saved.unlink(missing_ok=True)
 
 
+def _stop(*_: Any) -> None:
+    raise KeyboardInterrupt
+
+
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, _stop)  # a batch system's, at the end of the job's time
     try:
         main()
     except (ValueError, RuntimeError, OSError, FloatingPointError) as error:

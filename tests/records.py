@@ -27,9 +27,7 @@ def write_mat(folder, name, signals, first="{name} 12 500 {samples}", form="16+2
     scipy.io.savemat(folder / f"{name}.mat", {"val": samples}, format="4")
     leads = "".join(
         f"{name}.mat {form} 16 0 {row[0]} {int(row.sum(dtype=np.int16))} 0 {lead}\n"
-        for row, lead in zip(
-            samples, ["I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6"], strict=True
-        )
+        for row, lead in zip(samples, PRINTED, strict=True)
     )
     record_line = first.format(name=name, samples=samples.shape[1])
     (folder / f"{name}.hea").write_text(f"{record_line}\n{leads}{tail}")

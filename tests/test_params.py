@@ -1,4 +1,7 @@
 import copy
+import hashlib
+import json
+import re
 import subprocess
 import sys
 
@@ -123,7 +126,7 @@ def test_the_stage_refuses_in_a_moment(tmp_path):
     assert "| torch" not in done.stderr.replace("  ", "")  # it takes longer to import than all the rest
 
 
-def test_models_of_seeds_that_are_gone_are_told(tmp_path):
+def test_models_of_seeds_that_are_gone_are_refused(tmp_path):
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(changed("train/seeds", [0, 2])))
     for name in ("cnn/0", "cnn/1", "cnn/.2.host.7.tmp", "model/3", "gone/1"):
         (tmp_path / "models" / name).mkdir(parents=True)
@@ -133,9 +136,37 @@ def test_models_of_seeds_that_are_gone_are_told(tmp_path):
         env={"PYTHONPATH": str(ROOT / "src")},
         capture_output=True,
         text=True,
-        check=True,
+        check=False,
     )
-    assert done.stderr.startswith("models/cnn/1, models/model/3: of seeds that params.yaml does not name.")
+    assert done.returncode == 1 and not (tmp_path / "data").exists()
+    assert done.stderr.startswith("models/cnn/1, models/model/3: of seeds that params.yaml does not name;")
+
+
+def test_records_that_were_read_with_another_table_of_labels_are_refused(tmp_path):
+    """DVC takes an earlier reading from its cache: it compares neither OWN_DIR nor labels.csv."""
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(changed("dataset", "own")))
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/labels.csv").write_bytes(b"record,labels\na,AF\n")
+    manifest = tmp_path / "data/raw/manifest.json"
+    manifest.parent.mkdir(parents=True)
+
+    def check_with(digest, **environment):
+        manifest.write_text(json.dumps({"sources": {"labels.csv": f"SHA-256 {digest}"}}))
+        return subprocess.run(
+            [sys.executable, ROOT / "stages" / "check_params.py"],
+            cwd=tmp_path,
+            env={"PYTHONPATH": str(ROOT / "src"), **environment},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    digest = hashlib.sha256(b"record,labels\na,AF\n").hexdigest()
+    assert check_with(digest, OWN_DIR="mine").returncode == 0
+    assert check_with("0" * 64).returncode == 0  # where the records lie is not known
+    done = check_with("0" * 64, OWN_DIR="mine")
+    assert done.returncode == 1
+    assert re.match("data/raw was made from another labels.csv than .*/mine/labels.csv: `dvc", done.stderr)
 
 
 @pytest.mark.parametrize("params", [{}, {"dataset": None}, {"dataset": "Own"}])

@@ -159,6 +159,8 @@ def test_every_command_runs_as_the_readme_gives_it(tmp_path, rng):
             project(command)
             if command == "dvc repro":
                 project("git add -A && git commit -qm results --allow-empty")
+            if "evaluate@cnn_bigru -S dataset=own" in command:
+                assert json.loads((project.folder / "data/raw/manifest.json").read_text())["skipped"] == {}
             if command == "dvc exp run -S dataset=own":
                 page = (project.folder / "reports/comparison.md").read_text()
                 assert "own records" in page and "arXiv" not in page and "SYNTHETIC" not in page

@@ -126,7 +126,8 @@ def test_killed_at_random_moments_it_ends_as_if_it_had_not_been(undisturbed, tmp
 
 
 @pytest.mark.pipeline
-def test_ctrl_c_in_a_training_is_a_sentence_and_what_was_done_is_kept(tmp_path):
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_in_a_training_is_a_sentence_and_what_was_done_is_kept(tmp_path, sent):
     project = Project(tmp_path, epochs=200)
     project("dvc repro -q preprocess")
     training = subprocess.Popen(
@@ -140,12 +141,13 @@ def test_ctrl_c_in_a_training_is_a_sentence_and_what_was_done_is_kept(tmp_path):
     )
     while not list(tmp_path.glob(".dvc/tmp/checkpoints/*.pt")) and training.poll() is None:
         time.sleep(0.1)
-    training.send_signal(signal.SIGINT)
+    training.send_signal(sent)
     said = training.communicate()[1]
     assert training.returncode == 128 + signal.SIGINT and "Traceback" not in said, said
     assert said.splitlines()[-1] == "train cnn 0: stopped; run again, it goes on from its last whole epoch"
     (checkpoint,) = tmp_path.glob(".dvc/tmp/checkpoints/*.pt")
     assert torch.load(checkpoint)["history"]
+    assert list(project.runs()["status"]) == ["KILLED"]
 
 
 @pytest.mark.pipeline

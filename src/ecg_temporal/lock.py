@@ -8,14 +8,14 @@ from typing import Any
 
 import yaml
 
-from ecg_temporal.comparison.verdict import CANDIDATE
+from ecg_temporal.models.settings import CANDIDATE
 from ecg_temporal.settings import _CoreLoader
 
 _Fast: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class _Loader(_Fast):  # type: ignore[misc]
-    """Reads what settings.py's loader does, in C: dvc.lock has thousands of lines."""
+    """Takes numbers for what settings.py's loader does, but in C: dvc.lock has thousands of lines."""
 
 
 _Loader.yaml_implicit_resolvers = _CoreLoader.yaml_implicit_resolvers

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field
 
 from ecg_temporal.comparison.settings import SIGNIFICANCE, BootstrapSettings
 from ecg_temporal.evaluation.settings import DecisionSettings
-from ecg_temporal.models.settings import ArchitectureSettings, TrunkSettings
+from ecg_temporal.models.settings import CANDIDATE, ArchitectureSettings, TrunkSettings
 from ecg_temporal.probing.settings import ProbeSettings
 from ecg_temporal.ptbxl.settings import (
     SAMPLING_RATE,
@@ -29,7 +29,7 @@ def _file_name(name: str) -> str:
 
 Name = Annotated[str, AfterValidator(_file_name)]
 TAKEN = {
-    "model": "the candidate's",
+    CANDIDATE: "the candidate's",
     "nothing": "that of a line in the report's tables",
     "subclass": "that of a column in the report's tables",
 }
@@ -78,7 +78,7 @@ def left_over_models(params: Params, models: Path) -> list[Path]:
     They count in no metric, but DVC takes them into what `predict` reads, and another clone would lack them.
     """
     seeds = set(map(str, params.train.seeds))
-    found = [folder for name in [*params.architectures, "model"] for folder in (models / name).glob("*")]
+    found = [folder for name in [*params.architectures, CANDIDATE] for folder in (models / name).glob("*")]
     # Of digits: a training that runs has a temporary folder beside them.
     return sorted(folder for folder in found if folder.name.isdigit() and folder.name not in seeds)
 

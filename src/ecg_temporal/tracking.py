@@ -78,9 +78,10 @@ class Run:
         except Exception as error:  # MLflow, SQLAlchemy and requests raise all kinds
             if not self._told:
                 reason = without_secrets(f"{type(error).__name__}: {error}").splitlines()[0]
+                goes_on = "The training goes on; the" if self.record["status"] == "RUNNING" else "The"
                 print(
-                    f"MLflow does not take this run ({reason}). The training goes on; the next one that "
-                    "reaches MLflow logs what is missing.",
+                    f"MLflow does not take this run ({reason}). {goes_on} next one that reaches MLflow logs "
+                    "what is missing.",
                     file=sys.stderr,
                 )
             self._told = True
@@ -206,8 +207,8 @@ def origin() -> dict[str, str]:
     tags = {
         "dvc.experiment": os.environ.get("DVC_EXP_NAME", ""),
         "dvc.baseline": os.environ.get("DVC_EXP_BASELINE_REV", ""),
-        "git.commit": _git("rev-parse", "HEAD", fallback=os.environ.get("DVC_EXP_BASELINE_REV", "")),
-        "git.dirty": "true" if _git("status", "--porcelain", "--", *CODE, fallback="") else "false",
+        "git.commit": git("rev-parse", "HEAD", fallback=os.environ.get("DVC_EXP_BASELINE_REV", "")),
+        "git.dirty": "true" if git("status", "--porcelain", "--", *CODE, fallback="") else "false",
     }
     return {key: value for key, value in tags.items() if value}
 
@@ -254,7 +255,8 @@ def _description(tags: dict[str, str]) -> str:
     return "\n\n".join(lines)
 
 
-def _git(*arguments: str, fallback: str) -> str:
+def git(*arguments: str, fallback: str) -> str:
+    """Return what git prints, `fallback` where there is no git, no repository or no such thing."""
     try:
         done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
     except FileNotFoundError:

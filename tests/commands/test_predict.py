@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import textwrap
 import weakref
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from shutil import rmtree
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from defaults import FP32
@@ -19,10 +21,12 @@ from ecg_temporal import cli
 from ecg_temporal.commands.output import LONGEST_NAME, named, shortened
 from ecg_temporal.comparison.verdict import Verdict, write_verdict
 from ecg_temporal.evaluation.decisions import ThresholdRule, read_rules, write_rules
+from ecg_temporal.evaluation.metrics import average_precision, roc_auc
 from ecg_temporal.inference.predictor import load_predictor
 from ecg_temporal.inference.records import find_records, read_ecg
 from ecg_temporal.ptbxl.names import NAMES
 from ecg_temporal.ptbxl.waveforms import LEADS, RecordError
+from readme import TRAINED_MODELS
 from records import write, write_mat
 
 
@@ -54,6 +58,31 @@ def test_what_cannot_be_used_is_refused_by_name(trained, splits):
     (trained / "decisions" / "cnn_gru.json").write_text("[]")
     with pytest.raises(ValueError, match="not a file of decision rules"):
         read_rules(trained / "decisions" / "cnn_gru.json")
+
+
+def test_the_documented_script_scores_predictions_against_ones_own_labels(trained, splits, capsys):
+    folder, test = trained / "clinic", splits["test"]
+    records = 30
+    for k in range(records):
+        write(folder, f"ecg_{k:02d}", test.signals[k])
+    classes = np.array(test.description.classes)
+    labels = [";".join([*classes[row.astype(bool)], "mine"]) for row in test.labels[: records + 1]]
+    names = [f"ecg_{k:02d}" for k in range(records + 1)]  # one that is not predicted
+    pd.DataFrame({"record": names, "labels": labels}).to_csv(folder / "labels.csv", index=False)
+    cli.main(["predict", "clinic", "--model", "cnn_gru", "--out", "predicted.csv"])
+    script = re.search(r"^    import pandas as pd\n(?:    .*\n)+", TRAINED_MODELS, re.MULTILINE)[0]
+    exec(textwrap.dedent(script).replace("/data/clinic", "clinic"))
+    lines = capsys.readouterr().out.splitlines()
+    truth = test.labels[:records]
+    scored = [k for k in range(len(classes)) if 0 < truth[:, k].sum() < records]
+    rows = csv.DictReader(io.StringIO((trained / "predicted.csv").read_text()))
+    probabilities = np.array([[float(row[name]) for name in classes] for row in rows])
+    precision, area = average_precision(truth, probabilities), roc_auc(truth, probabilities)
+    assert sorted(lines) == sorted(
+        f"{classes[k]}: {truth[:, k].sum()} positives, AP {precision[k]:.3f}, ROC AUC {area[k]:.3f}"
+        for k in scored
+    )
+    assert len(lines) > 3
 
 
 def test_the_command_writes_csv_json_and_pictures(trained, splits, capsys):

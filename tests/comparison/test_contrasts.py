@@ -23,6 +23,8 @@ COMPARED = {
     "mixed": architecture("bilstm+gru"),
     "mixed2": architecture("bilstm+gru", 2),
     "other": architecture("lstm+gru"),
+    "skip": architecture("gru", skip=True),
+    "skip3": architecture("gru", 3, skip=True),
 }
 
 
@@ -31,6 +33,7 @@ def test_pairs_differ_in_one_thing_alone():
         "2 layers instead of 1": [("gru2", "gru"), ("lstm2", "lstm")],
         "3 layers instead of 2": [("gru3", "gru2")],
         "GRU instead of LSTM": [("gru", "lstm"), ("gru2", "lstm2")],
+        "a skip around the recurrent layers": [("skip", "gru"), ("skip3", "gru3")],
         "both directions instead of one": [("bigru", "gru")],
     }
     assert pairs({"cnn": COMPARED["cnn"]}) == {}

@@ -12,7 +12,8 @@ def test_the_candidate_is_said_to_be_what_it_equals():
     assert replace(RECIPE, architectures=same | {"model": slower}).candidate.endswith(at_a_rate)
     other = slower.model_copy(update={"hidden": 7})
     plain = ARCHITECTURES["cnn"].model_copy(update={"hidden": 7, "layers": 3})
-    for model, said in ((other, "of params.yaml"), (plain, "architecture of cnn")):
+    skip = slower.model_copy(update={"skip": True})
+    for model, said in ((other, "of params.yaml"), (skip, "of params.yaml"), (plain, "architecture of cnn")):
         assert replace(RECIPE, architectures=same | {"model": model}).candidate.endswith(said)
 
 

@@ -40,6 +40,13 @@ def store(trained, monkeypatch):
     return trained
 
 
+def report(folder, best, least, *difference):
+    tables = folder / "reports" / "tables"
+    tables.mkdir(parents=True)
+    write_verdict(tables / "verdict.json", Verdict("macro_auprc", best, least, *difference))
+    (tables / "comparison.csv").write_text(f"name,macro_auprc\n{best},0.5\n{least},0.5\n")
+
+
 def post(url, body):
     request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
     try:
@@ -128,9 +135,7 @@ def test_a_registered_model_is_served_on_loopback_and_refuses_a_wrong_shape(stor
 
 
 def test_where_the_winner_alone_is_at_hand_it_is_registered(store, capsys, recwarn):
-    (store / "reports/tables").mkdir(parents=True)
-    verdict = Verdict("macro_auprc", "cnn_wide", "cnn_gru", -0.01, -0.02, 0.01)
-    write_verdict(store / "reports/tables/verdict.json", verdict)
+    report(store, "cnn_wide", "cnn_gru", -0.01, -0.02, 0.01)
     cli.main(["register", "--rule", "half"])
     said = capsys.readouterr()
     assert said.out == "models:/ecg-temporal-ptbxl@winner: cnn_gru, half\n"
@@ -160,9 +165,7 @@ def test_where_the_winner_alone_is_at_hand_it_is_registered(store, capsys, recwa
 
 
 def test_a_store_that_does_not_answer_is_a_sentence_without_the_password(store, monkeypatch):
-    (store / "reports/tables").mkdir(parents=True)
-    verdict = Verdict("macro_auprc", "cnn_gru", "cnn_gru", 0.0, 0.0, 0.0)
-    write_verdict(store / "reports/tables/verdict.json", verdict)
+    report(store, "cnn_gru", "cnn_gru", 0.0, 0.0, 0.0)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:secret@127.0.0.1:9")  # nothing listens there
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     with pytest.raises(SystemExit) as refused:
@@ -172,10 +175,7 @@ def test_a_store_that_does_not_answer_is_a_sentence_without_the_password(store, 
 
 
 def test_a_database_that_is_away_is_a_sentence_too(store, monkeypatch):
-    (store / "reports/tables").mkdir(parents=True)
-    write_verdict(
-        store / "reports/tables/verdict.json", Verdict("macro_auprc", "cnn_gru", "cnn_gru", 0, 0, 0)
-    )
+    report(store, "cnn_gru", "cnn_gru", 0.0, 0.0, 0.0)
 
     def away(*_):
         with pytest.raises(Timeout):  # no other registers meanwhile

@@ -8,8 +8,8 @@ from defaults import FP32
 from ecg_temporal import cli
 from ecg_temporal.evaluation.calibration import identity
 from ecg_temporal.evaluation.decisions import ThresholdRule
+from ecg_temporal.inference.drawing import draw_ecg
 from ecg_temporal.inference.explain import occlusion
-from ecg_temporal.inference.paper import draw_ecg
 from ecg_temporal.inference.predictor import Predictor, load_predictor
 from ecg_temporal.models.settings import ArchitectureSettings, TrunkSettings
 from ecg_temporal.ptbxl.waveforms import LEADS

@@ -1,13 +1,16 @@
+import json
+from pathlib import Path
+from shutil import copy, copytree
+
 import pytest
 import yaml
 
 from closure import ROOT
 from defaults import FP32
 from ecg_temporal import cli
-from ecg_temporal.comparison.verdict import Verdict, write_verdict
 from ecg_temporal.inference.predictor import load_predictor
 from ecg_temporal.inference.provenance import refuse_other_results, trained_on
-from ecg_temporal.lock import file_md5, folder_md5, inputs, read_stages
+from ecg_temporal.lock import read_stages
 from locked import lock_as_it_lies
 
 
@@ -29,7 +32,9 @@ def test_rules_that_were_learned_with_other_weights_are_refused(trained):
     with pytest.raises(SystemExit, match="has other weights"):
         cli.main(["export", "m.onnx", "--model", "cnn_gru"])
     weights.write_bytes(before)
-    (trained / "models/cnn_gru/.0.host.1.tmp").write_text("what a killed writer left")
+    left = trained / "models/cnn_gru/.0.host.1.tmp/weights.pt"  # by a killed writer
+    left.parent.mkdir()
+    left.write_text("half")
     load()
     rules = trained / "decisions/cnn_gru.json"
     rules.write_text(rules.read_text() + " ")
@@ -50,31 +55,29 @@ def test_rules_from_other_predictions_than_those_of_the_weights_are_refused(trai
         load()
 
 
-def test_the_winner_of_a_report_of_other_figures_is_refused(trained):
-    (trained / "reports/tables").mkdir(parents=True)
-    metrics = trained / "metrics/cnn_gru.json"
-    metrics.parent.mkdir()
-    metrics.write_text('{"macro_auprc": 0.5}\n')
-    write_verdict(
-        trained / "reports/tables/verdict.json", Verdict("macro_auprc", "cnn_gru", "cnn_gru", 0.0, 0.0, 0.0)
+def test_a_report_of_other_figures_than_the_metrics_is_refused(tmp_path):
+    metrics = Path(copytree(ROOT / "metrics", tmp_path / "metrics"))
+    table = Path(copy(ROOT / "reports/tables/comparison.csv", tmp_path))
+    refuse_other_results(table, metrics)
+    figures = json.loads((metrics / "cnn_gru.json").read_text())
+    for name in (
+        "model",
+        "of_an_experiment",
+    ):  # the candidate changes no verdict, nor does what is not compared
+        (metrics / f"{name}.json").write_text(json.dumps({**figures, "macro_auprc": 0.9}))
+    (metrics / "cnn_lstm.json").unlink()
+    refuse_other_results(table, metrics)
+    (metrics / "cnn_gru.json").write_text(
+        json.dumps({**figures, "macro_auprc": figures["macro_auprc"] + 1e-4})
     )
-    lock_as_it_lies(trained, "cnn_gru", "ptbxl")
-    cli.main(["export", "m.onnx"])  # a report that DVC did not make is taken as it is
-    lock = trained / "dvc.lock"
-    found = yaml.safe_load(lock.read_text())
-    reported = [{"path": "metrics", "md5": folder_md5({"cnn_gru.json": file_md5(metrics)})}]
-    found["stages"]["report"] = {"cmd": "report", "deps": reported}
-    lock.write_text(yaml.safe_dump(found))
-    cli.main(["export", "m.onnx"])
-    metrics.write_text('{"macro_auprc": 0.4}\n')  # evaluated anew, no report
-    with pytest.raises(SystemExit, match="metrics has other figures than the report was made of; `dvc repro"):
-        cli.main(["export", "m.onnx"])
-    cli.main(["export", "m.onnx", "--model", "cnn_gru"])
-
-
-def test_the_committed_report_is_of_the_committed_figures_by_the_lock_that_dvc_wrote():
-    assert "metrics" in inputs(read_stages(ROOT / "dvc.lock")["report"])
-    refuse_other_results(ROOT / "metrics")
+    with pytest.raises(
+        ValueError, match="metrics/cnn_gru.json has macro_auprc .* of other results; `dvc repro`"
+    ):
+        refuse_other_results(table, metrics)
+    for text in ("[]", "{", "{}"):
+        (metrics / "cnn_gru.json").write_text(text)
+        with pytest.raises(ValueError, match="is damaged"):
+            refuse_other_results(table, metrics)
 
 
 def test_what_was_trained_on_synthetic_ecgs_says_so_whatever_params_say_now(trained, capsys):

@@ -159,6 +159,20 @@ def test_stacks_have_the_layers_that_they_name(rnn, layers, modules, features):
     assert stack(torch.randn(2, 10, 7)).shape == (2, features, 7)
 
 
+def test_with_a_skip_the_frames_go_on_beside_the_states():
+    torch.manual_seed(0)
+    stack = RecurrentStack(10, ["gru", "bilstm"], 6, skip=True)
+    assert stack.features == 10 + 12
+    frames = torch.randn(2, 10, 7)
+    found = stack(frames)
+    stack.skip = False
+    torch.testing.assert_close(found, torch.cat([frames, stack(frames)], dim=1), rtol=0, atol=0)
+    model = ECGClassifier(12, 23, TRUNK, architecture("lstm", skip=True))
+    assert model(torch.randn(4, 12, 400)).shape == (4, 23)
+    plain = ECGClassifier(12, 23, TRUNK, architecture("none", skip=True))  # nothing to be skipped
+    assert plain.linear.in_features == 2 * plain.trunk.features
+
+
 def test_recurrent_weights_are_initialised_gate_by_gate():
     layer = RecurrentStack(10, ["bilstm"], 6).layers[0]
     for suffix in ("", "_reverse"):

@@ -27,7 +27,7 @@ def write_own(folder, rng, records=40, rate=250, seconds=12):
     rows = []
     for k in range(records):
         name, labels = f"ecg_{k:03d}", [label for label in ("AF", "sinus", "LBBB") if rng.random() < 0.5]
-        millivolts = rng.normal(0, 0.3, (rate * seconds, 12)) + len(labels)
+        millivolts = rng.normal(0, 0.3, (rate * seconds, 12)) + len(labels) / 10
         wfdb.wrsamp(
             name,
             rate,
@@ -75,8 +75,8 @@ def test_own_records_become_a_dataset_like_ptbxl(own, tmp_path):
     ids = np.concatenate([split.ecg_id for split in splits.values()])
     expected = [len([x for x in text.split(";") if x.strip()]) for text in table["labels"]]
     assert [expected[k - 1] for k in ids] == found.tolist()
-    level = np.array([signals.mean() for signals in dataset.signals])  # a label adds a millivolt
-    np.testing.assert_allclose(level, np.array(expected) * 1000, atol=30)
+    level = np.array([signals.mean() for signals in dataset.signals])  # a label adds a tenth of a millivolt
+    np.testing.assert_allclose(level, np.array(expected) * 100, atol=30)
 
 
 def test_blanks_around_a_name_make_no_other_patient_and_no_other_record(own, tmp_path):
@@ -128,6 +128,13 @@ def test_of_a_label_with_few_records_each_split_has_one():
     assert sorted(folds) == [1, 2, 3, 4, 5, 6, 9, 10]
 
 
+def test_a_label_of_fewer_patients_than_splits_is_for_training():
+    labels = [["rare"], ["rare"], ["one", "AF"], *[["AF"]] * 20, ["three"], ["three"], ["three"], ["three"]]
+    patients = [*"aab", *(f"p{k}" for k in range(20)), *"xyyz"]
+    folds = deal(labels, patients)
+    assert max(folds[:3]) <= 8 and sorted({*folds[-4:].tolist()}) == [1, 9, 10]
+
+
 @pytest.mark.parametrize("kinds", [2, 5])
 def test_labels_that_are_as_frequent_as_each_other_are_spread_too(kinds):
     labels = [[f"L{k % kinds}"] for k in range(kinds * 20)]
@@ -146,6 +153,14 @@ def test_labels_that_are_as_frequent_as_each_other_are_spread_too(kinds):
         ),
         (lambda t: t.assign(labels=""), "no record has a label"),
         (lambda t: t.assign(labels="AF;findings"), "no label can be called 'findings'"),
+        *(
+            (lambda t, text=text: t.assign(labels=[text, *t["labels"][1:]]), "semicolons separate labels")
+            for text in ("AF,LBBB", "AF|LBBB", "{'NORM': 100.0}")
+        ),
+        (
+            lambda t: t.assign(labels=["AF", "af", *t["labels"][2:]]),
+            "'AF' and 'af' differ in their case alone",
+        ),
         (
             lambda t: t.assign(labels=["A\nB", *t["labels"][1:]]),
             r"label 'A.nB' has a character that can't be",
@@ -207,6 +222,7 @@ def test_what_cannot_be_used_is_refused_with_the_file_and_the_record(own, tmp_pa
             "labels.csv: commas must separate the columns, .*'record;labels;patient'",
         ),
         (b"record\tlabels\na\tAF\n", "commas must separate the columns"),
+        (b"record;labels\na;AF,LVH\nb;AF\n", "commas must separate the columns"),
         ("record,labels\na,Ischämie\n".encode("latin1"), "labels.csv is not in UTF-8"),
         ("record,labels\na,AF\n".encode("utf-16"), "labels.csv is not in UTF-8"),
         (b"", "labels.csv is empty"),
@@ -219,6 +235,52 @@ def test_a_file_that_a_spreadsheet_wrote_otherwise_is_refused_with_what_to_do(
     (folder / "labels.csv").write_bytes(content)
     with pytest.raises(ValueError, match=message):
         collect_own(folder, tmp_path, "fail")
+
+
+def test_a_lead_far_from_zero_loses_its_mean_and_that_is_said(own, tmp_path, capsys):
+    folder, _ = own
+    before = collected(folder, tmp_path / "before")
+    assert "from zero" not in capsys.readouterr().out
+    record = wfdb.rdrecord(folder / "clinic/ecg_003")
+    lead = record.sig_name.index("V2")
+    record.p_signal[:, lead] += 12
+    wfdb.wrsamp(
+        "ecg_003",
+        250,
+        ["mV"] * 12,
+        record.sig_name,
+        record.p_signal,
+        fmt=["16"] * 12,
+        adc_gain=[400.0] * 12,
+        baseline=[0] * 12,
+        write_dir=str(folder / "clinic"),
+    )
+    after = collected(folder, tmp_path / "after")
+    assert "1 of 40 records have leads 1 mV or more from zero" in capsys.readouterr().out
+    found = np.abs(after.signals.astype(int) - before.signals).max(axis=2)
+    k = LEADS.index("V2")
+    assert abs(after.signals[3, k].mean()) < 1
+    wave = before.signals[3, k] - before.signals[3, k].mean()
+    np.testing.assert_allclose(after.signals[3, k], wave, atol=20)  # the resampling's edges
+    found[3, k] = 0
+    assert not found.any()
+
+
+def test_the_same_signal_in_two_splits_is_refused_and_in_one_taken(own, tmp_path):
+    folder, table = own
+    fold = np.where(np.arange(40) // 2 % 10 < 8, 1, 9 + np.arange(40) // 2 % 10 - 8)
+    table.assign(fold=fold).to_csv(folder / "labels.csv", index=False)
+    for suffix in ("hea", "dat"):
+        text = (folder / f"clinic/ecg_000.{suffix}").read_bytes()
+        for copy in ("ecg_004", "ecg_017"):
+            (folder / f"clinic/{copy}.{suffix}").write_bytes(text.replace(b"ecg_000", copy.encode()))
+    with pytest.raises(
+        ValueError,
+        match=r"1 with the signal of another split(?s:.*)ecg_017 \(validation\) has the signal of .*ecg_000 ",
+    ):
+        collected(folder, tmp_path / "refused")
+    table.assign(fold=fold).drop(index=17).to_csv(folder / "labels.csv", index=False)
+    assert len(collected(folder, tmp_path / "taken").signals) == 39
 
 
 def test_bad_records_are_named_up_to_twenty(own, tmp_path):

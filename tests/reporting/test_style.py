@@ -15,6 +15,7 @@ from ecg_temporal.reporting.style import RULE_TEXTS, describe, leaning, order_sh
         ({"rnn": "none", "widen": 1.25}, "no recurrence, channels × 1.25"),
         ({"rnn": "bilstm", "layers": 2}, "2 × BiLSTM(128)"),
         ({"rnn": "bilstm+gru", "hidden": 64}, "BiLSTM(64) → GRU(64)"),
+        ({"rnn": "gru", "layers": 2, "skip": True}, "2 × GRU(128) and a skip"),
     ],
 )
 def test_architectures_are_described_in_words(settings, text):

@@ -1,1 +1,1 @@
-"""The commands of `ecg-temporal`, one a module; cli.py has their arguments."""
+"""The commands of `ecg-temporal`, one a module, beside what they share; cli.py has their arguments."""

@@ -4,8 +4,8 @@ import argparse
 
 from ecg_temporal.commands.model import load, print_warnings
 from ecg_temporal.commands.output import named, refuse_unwritable, replacing, shortened
+from ecg_temporal.inference.drawing import SECONDS, draw_ecg
 from ecg_temporal.inference.explain import occlusion
-from ecg_temporal.inference.paper import SECONDS, draw_ecg
 from ecg_temporal.inference.records import find_records, read_ecg
 
 PARTS = {"all": "", "order": ", from the order of frames", "frames": ", whatever the order of frames"}

@@ -12,8 +12,10 @@ def load(model: str | None, rule: str) -> tuple[str, Predictor]:
     """Return the architecture that was asked for, by default the winner, and its predictor."""
     name = model or winners()["winner"]
     predictor = load_predictor(name, rule, choose_hardware("auto", "fp32"))
-    if trained_on(name) == "synthetic":
+    if (dataset := trained_on(name)) == "synthetic":
         print(f"{name} was trained on synthetic ECGs: it says nothing of real ones", file=sys.stderr)
+    elif dataset == "own":
+        print(f"{name} was trained on your own records, not on PTB-XL", file=sys.stderr)
     return name, predictor
 
 

@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from ecg_temporal.commands.model import load, print_warnings
 from ecg_temporal.commands.output import named, refuse_unwritable, replacing, shortened, to_stdout
-from ecg_temporal.inference.paper import SECONDS, draw_ecg
+from ecg_temporal.inference.drawing import SECONDS, draw_ecg
 from ecg_temporal.inference.predictor import Predictor
 from ecg_temporal.inference.records import find_records, read_ecg
 from ecg_temporal.ptbxl.names import full_names

@@ -3,16 +3,19 @@
 import argparse
 import os
 import sys
+from pathlib import Path
 
 from filelock import FileLock
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
-from ecg_temporal.inference.predictor import winners
-from ecg_temporal.inference.provenance import trained_on
+from ecg_temporal.inference.predictor import VERDICT, winners
+from ecg_temporal.inference.provenance import refuse_other_results, trained_on
 from ecg_temporal.inference.registry import forget, register, registered_name
 from ecg_temporal.tracking import without_secrets
 from ecg_temporal.workspace import scratch
+
+METRICS = Path("metrics")
 
 
 def run(options: argparse.Namespace) -> None:
@@ -22,7 +25,9 @@ def run(options: argparse.Namespace) -> None:
     try:
         # Two at once would both find that nothing is registered yet. Other clones are not kept out.
         with FileLock(scratch("register.lock")):
-            for alias, name in winners().items():
+            chosen = winners()
+            refuse_other_results(VERDICT.with_name("comparison.csv"), METRICS)
+            for alias, name in chosen.items():
                 _register(alias, name, options.rule)
     except (MlflowException, SQLAlchemyError) as error:  # the latter from a database that is away
         raise RuntimeError(f"MLflow: {without_secrets(str(error))}") from None

@@ -1,4 +1,4 @@
-"""What one more layer, the other direction or the other cell changes: pairs that differ in that alone."""
+"""What one more layer, the other direction, cell or a skip changes: pairs that differ in that alone."""
 
 from itertools import permutations
 
@@ -20,6 +20,10 @@ def pairs(architectures: dict[str, ArchitectureSettings]) -> dict[str, list[tupl
     for one, other in permutations(uniform, 2):
         a, b = architectures[one], architectures[other]
         if (a.hidden, a.widen) != (b.hidden, b.widen):
+            continue
+        if a.skip != b.skip:
+            if a.skip and a.cells == b.cells:
+                found.setdefault("a skip around the recurrent layers", []).append((one, other))
             continue
         (cell, *_), (before, *_) = a.cells, b.cells
         more = len(a.cells) - len(b.cells)

@@ -25,7 +25,6 @@ from ecg_temporal.comparison.held_out import decide, losses
 from ecg_temporal.comparison.recipe import Recipe
 from ecg_temporal.comparison.results import Probes, Results
 from ecg_temporal.comparison.verdict import (
-    CANDIDATE,
     COMMON_METRIC,
     VERDICT_METRIC,
     Verdict,
@@ -42,6 +41,7 @@ from ecg_temporal.evaluation.summary import (
     fit_seed_rules,
     headline_metrics,
 )
+from ecg_temporal.models.settings import CANDIDATE
 
 Curve = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]
 

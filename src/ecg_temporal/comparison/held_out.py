@@ -28,8 +28,10 @@ def decide(
     patients : array [records]
         Whose each record of `split` is.
 
-    Raises:
-        ValueError: `split` is the validation fold, and of too few patients, as in `cross_fit`.
+    Raises
+    ------
+    ValueError
+        `split` is the validation fold, and of too few patients, as in `cross_fit`.
 
     """
     decisions = np.empty(predictions.logits[split].shape, bool)

@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 
 from ecg_temporal.comparison.settings import BootstrapSettings
-from ecg_temporal.comparison.verdict import CANDIDATE
-from ecg_temporal.models.settings import ArchitectureSettings
+from ecg_temporal.models.settings import CANDIDATE, ArchitectureSettings
 from ecg_temporal.probing.settings import ProbeSettings
 from ecg_temporal.training.settings import TrainSettings
 
@@ -35,7 +34,7 @@ class Recipe:
             name: each.learning_rate == mine.learning_rate
             for name, each in self.compared.items()
             if (each.cells, each.widen) == (mine.cells, mine.widen)
-            and (each.hidden == mine.hidden or not mine.cells)
+            and ((each.hidden, each.skip) == (mine.hidden, mine.skip) or not mine.cells)
         }
         if not same:
             return said

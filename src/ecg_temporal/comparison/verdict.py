@@ -10,8 +10,6 @@ import pandas as pd
 from ecg_temporal import files
 from ecg_temporal.models.settings import ArchitectureSettings
 
-CANDIDATE = "model"
-"""The key in params.yaml of the architecture that is set beside the compared ones, and is none of them."""
 VERDICT_METRIC, COMMON_METRIC = "macro_auprc", "macro_auprc_common"
 """Each metric of HEADLINE has a verdict; that on macro-AUPRC has the say."""
 LOWER_IS_BETTER = (

@@ -37,8 +37,10 @@ def cross_fit(
     patients : array [records]
         Whose record it is.
 
-    Raises:
-        ValueError: there are fewer patients than PARTS.
+    Raises
+    ------
+    ValueError
+        There are fewer patients than PARTS.
 
     """
     if (known := len(np.unique(patients))) < PARTS:

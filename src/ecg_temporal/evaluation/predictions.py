@@ -65,10 +65,10 @@ def read_predictions(path: Path, seeds: list[int], ecg_id: dict[str, NDArray[np.
                 int(arrays["parameters"]),
             )
     except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path} is not a file of predictions ({error}); run `dvc repro predict`") from None
+        raise ValueError(f"{path} is not a file of predictions ({error}); run `dvc repro`") from None
     if found.seeds != seeds:
-        raise ValueError(f"{path} is of the seeds {found.seeds}, not {seeds}; run `dvc repro predict`")
+        raise ValueError(f"{path} is of the seeds {found.seeds}, not {seeds}; run `dvc repro`")
     for split, known in ecg_id.items():
         if not np.array_equal(found.ecg_id[split], known[rows(split, len(known))]):
-            raise ValueError(f"{path} has other records than the {split} split; run `dvc repro predict`")
+            raise ValueError(f"{path} has other records than the {split} split; run `dvc repro`")
     return found

@@ -62,8 +62,10 @@ def compare(
         from other patients.
     bootstrap : BootstrapSettings
 
-    Raises:
-        ValueError: `split` is the validation fold, and of too few patients to learn rules from others.
+    Raises
+    ------
+    ValueError
+        `split` is the validation fold, and of too few patients to learn rules from others.
 
     """
     draws = draw(patients, bootstrap.replicates, bootstrap.seed)

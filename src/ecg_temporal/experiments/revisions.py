@@ -12,7 +12,6 @@ from dvc.repo import Repo
 from dvc.scm import RevError, resolve_rev
 from dvc_data.index.index import DataIndexError
 
-from ecg_temporal.comparison.verdict import CANDIDATE
 from ecg_temporal.evaluation.predictions import Predictions, read_predictions
 from ecg_temporal.evaluation.settings import DecisionSettings
 from ecg_temporal.lock import (
@@ -24,7 +23,7 @@ from ecg_temporal.lock import (
     read_stages,
     stage_name,
 )
-from ecg_temporal.models.settings import ArchitectureSettings
+from ecg_temporal.models.settings import CANDIDATE, ArchitectureSettings
 from ecg_temporal.settings import read_params, section
 from ecg_temporal.store import Split
 from ecg_temporal.training.settings import TrainSettings
@@ -62,9 +61,11 @@ def read_contender(name: str, splits: dict[str, Split]) -> Contender:
     splits : dict of str to Split
         The workspace's, whose records and labels the predictions must be of.
 
-    Raises:
-        ValueError: there is no such revision or architecture; its predictions are not at hand, not of its
-            params.yaml, or of other records or labels.
+    Raises
+    ------
+    ValueError
+        There is no such revision or architecture; its predictions are not at hand, not of its
+        params.yaml, or of other records or labels.
 
     """
     architecture, at, revision = name.partition("@")
@@ -125,9 +126,10 @@ def _get(files: DVCFileSystem, path: str, folder: Path) -> Path:
     copy.parent.mkdir(parents=True, exist_ok=True)
     try:
         files.get_file(path, str(copy))
-    except (FileNotFoundError, DataIndexError, ImportError):  # of a remote whose package is not installed
+    except (FileNotFoundError, DataIndexError, ImportError) as error:  # of a remote's package, too
         raise ValueError(
-            f"{path} is not in DVC's cache: `dvc pull` it there, or run the experiment again (dvc exp run -f)"
+            f"{path} is not in DVC's cache: `dvc pull` it there, or run the experiment again "
+            f"(dvc exp run -f); DVC says: {error}"
         ) from None
     return copy
 
@@ -146,11 +148,10 @@ def _read(folder: Path, architecture: str, splits: dict[str, Split], name: str, 
 
 def _settings(params: dict[str, Any], architecture: str) -> dict[str, Any]:
     key = CANDIDATE if architecture == CANDIDATE else f"architectures.{architecture}"
-    own = section(params, key, ArchitectureSettings)
-    unused = set() if own.cells else {"layers", "hidden"}
+    own = section(params, key, ArchitectureSettings).in_effect
     others = {f"{name}.{k}": value for name in ("trunk", "train") for k, value in params[name].items()}
     del others["train.device"]  # where it ran, not what
-    return own.model_dump(exclude=unused) | others
+    return own | others
 
 
 def _written(folder: Path, architecture: str, files: DVCFileSystem) -> str:

@@ -36,8 +36,9 @@ def export_onnx(predictor: Predictor, path: Path) -> None:
     """Write `predictor` to `path`, for any batch size and any length of signal.
 
     Input `signals`: float32 [batch, leads, time], microvolts. Outputs `logits` and `probabilities`: float32
-    [batch, classes]. The file's metadata name classes, leads, sampling rate, the decision rule as
-    decisions/<architecture>.json has it, and `samples`: a `Predictor` cuts a record into pieces of that
+    [batch, classes]. The file's metadata name classes, leads, their mean and scale (of the training records,
+    for `Predictor.offsets`), sampling rate, unit, the decision rule as decisions/<architecture>.json has it,
+    and `samples`: a `Predictor` cuts a record into pieces of that
     length, each half over the one before but the last, which ends with the record, and takes the mean of
     their logits.
     """

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ecg_temporal.comparison.verdict import read_verdict
 from ecg_temporal.evaluation.decisions import DecisionRule, read_rules
-from ecg_temporal.inference.provenance import DECISIONS, MODELS, refuse_mismatch, refuse_other_results
+from ecg_temporal.inference.provenance import DECISIONS, MODELS, refuse_mismatch
 from ecg_temporal.lock import stage_name
 from ecg_temporal.models.classifier import ECGClassifier
 from ecg_temporal.training.artifacts import ModelSpec, read_model
@@ -34,14 +34,14 @@ class Predictor:
     rule: DecisionRule
     hardware: Hardware
 
-    def predict(self, signals: Iterable[NDArray[np.int16]]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    def predict(self, signals: Iterable[NDArray[Any]]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """Return probabilities float64 and decisions bool, each [records, classes].
 
         The probabilities are calibrated, except under the rules `half` and `half+likeliest`.
 
         Parameters
         ----------
-        signals : iterable of int16 arrays [leads, samples]
+        signals : iterable of int16 or float32 arrays [leads, samples]
             In microvolts at `spec.sampling_rate_hz`, leads in the order of `spec.leads`, of any length. They
             are `levelled` first.
 
@@ -72,7 +72,7 @@ class Predictor:
         return (signals - self.offsets(signals)[:, None]).astype(np.float32)
 
     @torch.inference_mode()
-    def logits(self, signals: list[NDArray[np.int16]]) -> NDArray[np.float32]:
+    def logits(self, signals: list[NDArray[Any]]) -> NDArray[np.float32]:
         """Return the mean logits over a record's pieces and the seeds, float32 [records, classes]."""
         parts = [pieces(torch.from_numpy(self.levelled(one))[None], self.spec.samples) for one in signals]
         flat = [piece for of_record in parts for piece in of_record]
@@ -100,8 +100,8 @@ def load_predictor(
     """Load the seeds of the architecture `name` that its rules were learned with; others are left alone.
 
     Raises:
-        ValueError: it is not trained, or not evaluated, or other weights were trained since; the message says
-            what to run.
+        ValueError: it is not trained, or not evaluated, its weights are damaged, or others were trained
+            since, and the message says what to run; or it has no such rule.
 
     """
     trained = sorted({path.parent.parent.name for path in models.glob("*/*/weights.pt")})
@@ -132,12 +132,11 @@ def winners(verdict: Path = VERDICT) -> dict[str, str]:
     """Return the architectures of the computed verdict: "winner", the least that is enough, and "best".
 
     Raises:
-        ValueError: there is no report, or it is of other results.
+        ValueError: there is no report.
 
     """
     try:
         found = read_verdict(verdict)
-        refuse_other_results()
     except ValueError as error:
         raise ValueError(f"{error}, or say which model") from None
     return {"winner": found.least, "best": found.best}

@@ -1,7 +1,11 @@
-"""Whether trained weights, the decision rules beside them and the report belong together, by dvc.lock."""
+"""Whether trained weights, the decision rules beside them and the report belong together."""
 
+import csv
+import json
+import math
 from pathlib import Path
 
+from ecg_temporal.comparison.verdict import VERDICT_METRIC
 from ecg_temporal.evaluation.decisions import read_rules
 from ecg_temporal.lock import (
     Stages,
@@ -13,11 +17,12 @@ from ecg_temporal.lock import (
     read_stages,
     stage_name,
 )
+from ecg_temporal.models.settings import CANDIDATE
 from ecg_temporal.ptbxl.settings import dataset_of
 from ecg_temporal.settings import read_params
 
-MODELS, DECISIONS, METRICS = Path("models"), Path("decisions"), Path("metrics")
-"""DVC's folders of weights, of the decision rules learned with them, and of their figures."""
+MODELS, DECISIONS = Path("models"), Path("decisions")
+"""DVC's folders of trained weights and of the decision rules that were learned with them."""
 
 
 def refuse_mismatch(name: str, models: Path, decisions: Path) -> None:
@@ -33,8 +38,10 @@ def refuse_mismatch(name: str, models: Path, decisions: Path) -> None:
     models, decisions : Path
         DVC's folders of these names, dvc.lock beside them.
 
-    Raises:
-        ValueError: rules or weights are not those that dvc.lock has; the message says what to run.
+    Raises
+    ------
+    ValueError
+        Rules or weights are not those that dvc.lock has, or that is damaged; the message says what to run.
 
     """
     stages = _stages(models)
@@ -55,16 +62,41 @@ def refuse_mismatch(name: str, models: Path, decisions: Path) -> None:
         )
 
 
-def refuse_other_results(metrics: Path = METRICS) -> None:
-    """Refuse a report that was made of other figures than lie in `metrics`; one that dvc.lock lacks is taken.
+def refuse_other_results(table: Path, metrics: Path) -> None:
+    """Refuse a report whose compared architectures have other figures than `metrics`.
 
-    Raises:
-        ValueError: an evaluation ran since the report was made.
+    Parameters
+    ----------
+    table : Path
+        The report's comparison.csv.
+    metrics : Path
+        DVC's folder of figures; of an architecture that it lacks the report's is taken.
+
+    Raises
+    ------
+    ValueError
+        An architecture was evaluated since the report was made, or a file is damaged.
 
     """
-    reported = inputs(_stages(metrics).get("report", {})).get(metrics.name)
-    if reported not in (None, _md5_of(metrics)):
-        raise ValueError(f"{metrics} has other figures than the report was made of; `dvc repro report`")
+    try:
+        with table.open(encoding="utf-8", newline="") as file:
+            reported = {row["name"]: float(row[VERDICT_METRIC]) for row in csv.DictReader(file)}
+        compared = {name: metrics / f"{name}.json" for name in reported if name != CANDIDATE}
+        figures = {
+            name: json.loads(path.read_text(encoding="utf-8"))[VERDICT_METRIC]
+            for name, path in compared.items()
+            if path.is_file()
+        }
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{table} or {metrics} is damaged ({error!r}); `git checkout` it, or `dvc repro`"
+        ) from None
+    for name, found in figures.items():
+        if not math.isclose(found, reported[name], rel_tol=1e-5, abs_tol=1e-5):  # the table has six digits
+            raise ValueError(
+                f"{compared[name]} has {VERDICT_METRIC} {found:.4f}, {table} {reported[name]:.4f}: the "
+                "report is of other results; `dvc repro`"
+            )
 
 
 def is_evaluated(name: str) -> bool:
@@ -76,7 +108,7 @@ def trained_on(name: str) -> str:
     """Return the dataset that an architecture was trained on, by dvc.lock; params.yaml's if that has nothing.
 
     Raises:
-        ValueError: its rules can't be read, or params.yaml names no known dataset.
+        ValueError: its rules, params.yaml or dvc.lock can't be read, or params.yaml names no known dataset.
 
     """
     seed = read_rules(DECISIONS / f"{name}.json").seeds[0]
@@ -89,7 +121,7 @@ def _md5_of(folder: Path) -> str:
         {
             path.relative_to(folder).as_posix(): file_md5(path)
             for path in folder.rglob("*")
-            if path.is_file() and not path.name.startswith(".")
+            if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts)
         }
     )
 

@@ -48,9 +48,12 @@ def find_records(paths: Iterable[Path], missing: Callable[[OSError], None] | Non
     missing : callable, optional
         Is told of each path where there is no record, or none to be read, which is then left out.
 
-    Raises:
-        FileNotFoundError: there is no such record, or a folder holds none, and nobody is to be told.
-        OSError: a folder can't be read, and nobody is to be told.
+    Raises
+    ------
+    FileNotFoundError
+        There is no such record, or a folder holds none, and nobody is to be told.
+    OSError
+        A folder can't be read, and nobody is to be told.
 
     """
     found: dict[Path, None] = {}

@@ -1,7 +1,6 @@
 """Trained ensembles in MLflow's model registry, by alias."""
 
 import hashlib
-import subprocess
 import tempfile
 from importlib.metadata import version
 from pathlib import Path
@@ -47,10 +46,14 @@ def register(architecture: str, rule: str, alias: str) -> str:
     alias : str
         The name that the version is known by, such as "winner".
 
-    Raises:
-        ValueError: as `load_predictor`.
-        MlflowException: the store refuses, or does not answer.
-        SQLAlchemyError: its database is away.
+    Raises
+    ------
+    ValueError
+        As `load_predictor`.
+    MlflowException
+        The store refuses, or does not answer.
+    SQLAlchemyError
+        Its database is away.
 
     """
     predictor = load_predictor(architecture, rule, choose_hardware("cpu", "fp32"))
@@ -139,6 +142,6 @@ def forget(alias: str, dataset: str) -> bool:
 
 def _is_committed() -> bool:
     """Return whether params.yaml and dvc.lock, which say what the weights are of, are those of HEAD."""
-    command = ["git", "status", "--porcelain", "--", "params.yaml", "dvc.lock"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return done.returncode == 0 and not done.stdout.strip()
+    return not tracking.git(
+        "status", "--porcelain", "--", "params.yaml", "dvc.lock", fallback="no repository"
+    )

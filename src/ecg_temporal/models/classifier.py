@@ -40,7 +40,9 @@ class ECGClassifier(nn.Module):
         self.register_buffer("mean", torch.zeros(leads, 1))
         self.register_buffer("scale", torch.ones(leads, 1))
         self.trunk = Trunk(leads, trunk, architecture.widen)
-        self.temporal = RecurrentStack(self.trunk.features, architecture.cells, architecture.hidden)
+        self.temporal = RecurrentStack(
+            self.trunk.features, architecture.cells, architecture.hidden, architecture.skip
+        )
         self.dropout = nn.Dropout(trunk.dropout)
         self.linear = nn.Linear(2 * self.temporal.features, classes)
 

@@ -1,11 +1,13 @@
 """The sections `trunk`, `model` and `architectures` of params.yaml."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
 from ecg_temporal.settings import Settings
 
+CANDIDATE = "model"
+"""The key in params.yaml of the architecture that is set beside the compared ones, and is none of them."""
 CELLS = ("lstm", "gru", "bilstm", "bigru")
 """Names of the recurrent cells; `temporal.py` has a function of the same name for each."""
 
@@ -42,13 +44,15 @@ class ArchitectureSettings(Settings):
     """What stands on the trunk, and at which rate it learns.
 
     `rnn` is none, a cell, or cells joined by "+" and stacked from the trunk upwards; the stack is repeated
-    `layers` times with `hidden` units per direction. `widen` multiplies the trunk's channels. Without a
-    recurrent cell, `layers` and `hidden` have no effect.
+    `layers` times with `hidden` units per direction. With `skip` the classifier has the trunk's frames beside
+    the states. `widen` multiplies the trunk's channels. Without a recurrent cell, `layers`, `hidden` and
+    `skip` have no effect.
     """
 
     rnn: Annotated[str, AfterValidator(_known_cells)]
     layers: Annotated[int, Field(ge=1, le=8)] = 1
     hidden: Annotated[int, Field(ge=1, le=4096)] = 128
+    skip: bool = False
     widen: Annotated[float, Field(gt=0, le=16)] = 1.0
     learning_rate: Annotated[float, Field(gt=0, le=1)]
 
@@ -56,3 +60,8 @@ class ArchitectureSettings(Settings):
     def cells(self) -> list[str]:
         """The recurrent layers from the trunk upwards, each a name of CELLS; empty without recurrence."""
         return [] if self.rnn == "none" else self.rnn.split("+") * self.layers
+
+    @property
+    def in_effect(self) -> dict[str, Any]:
+        """The settings by name, without those that have no effect."""
+        return self.model_dump(exclude=set() if self.cells else {"layers", "hidden", "skip"})

@@ -78,15 +78,17 @@ class RecurrentStack(nn.Module):
         The layers from below, each a name of models.settings.CELLS.
     hidden : int
         Units per layer and direction.
+    skip : bool, default=False
+        Whether the frames go on beside the last layer's states.
 
     Attributes
     ----------
     features : int
-        Length of a state: `hidden`, twice that in both directions, `inputs` without any layer.
+        Length of what goes on: a state has `hidden`, twice that in both directions, a frame `inputs`.
 
     """
 
-    def __init__(self, inputs: int, cells: list[str], hidden: int) -> None:
+    def __init__(self, inputs: int, cells: list[str], hidden: int, skip: bool = False) -> None:
         super().__init__()
         self.norms, self.layers = nn.ModuleList(), nn.ModuleList()
         self.features = inputs
@@ -96,12 +98,16 @@ class RecurrentStack(nn.Module):
             self.norms.append(nn.LayerNorm(self.features))
             self.layers.append(layer)
             self.features = hidden * (2 if cell.startswith("bi") else 1)
+        self.skip = skip and bool(cells)
+        if self.skip:
+            self.features += inputs
 
     def forward(self, x: Tensor) -> Tensor:
         """Map frames [batch, inputs, time] to states [batch, features, time], of both directions."""
         if not self.layers:
             return x
-        x = x.transpose(1, 2)
+        frames, x = x, x.transpose(1, 2)
         for norm, layer in zip(self.norms, self.layers, strict=True):
             x = layer(norm(x))[0]
-        return x.transpose(1, 2)
+        x = x.transpose(1, 2)
+        return torch.cat([frames, x], dim=1) if self.skip else x

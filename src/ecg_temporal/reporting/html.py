@@ -14,9 +14,9 @@ from ecg_temporal.comparison.findings import Findings
 from ecg_temporal.comparison.recipe import Recipe
 from ecg_temporal.comparison.results import Results, positives
 from ecg_temporal.comparison.settings import SIGNIFICANCE
-from ecg_temporal.comparison.verdict import CANDIDATE, LOWER_IS_BETTER, VERDICT_METRIC, amount
+from ecg_temporal.comparison.verdict import LOWER_IS_BETTER, VERDICT_METRIC, amount
 from ecg_temporal.evaluation.summary import COMMON
-from ecg_temporal.models.settings import ArchitectureSettings
+from ecg_temporal.models.settings import CANDIDATE, ArchitectureSettings
 from ecg_temporal.ptbxl.names import full_names
 from ecg_temporal.ptbxl.waveforms import LEADS
 from ecg_temporal.reporting import svg

@@ -6,9 +6,10 @@ from ecg_temporal.comparison.findings import PROBE_REPLICATES, Findings
 from ecg_temporal.comparison.recipe import Recipe
 from ecg_temporal.comparison.results import Results, positives
 from ecg_temporal.comparison.settings import SIGNIFICANCE, BootstrapSettings
-from ecg_temporal.comparison.verdict import CANDIDATE, LOWER_IS_BETTER, VERDICT_METRIC, Verdict
+from ecg_temporal.comparison.verdict import LOWER_IS_BETTER, VERDICT_METRIC, Verdict
 from ecg_temporal.evaluation.cross_validation import PARTS
 from ecg_temporal.evaluation.summary import COMMON, THRESHOLDED
+from ecg_temporal.models.settings import CANDIDATE
 from ecg_temporal.reporting.style import RULE_TEXTS, context_shown, trained_on
 from ecg_temporal.reporting.tables import (
     METRICS,

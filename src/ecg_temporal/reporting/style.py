@@ -118,8 +118,9 @@ def pareto_front(cost: pd.Series, scores: pd.Series) -> list[str]:
 
 
 def describe(settings: ArchitectureSettings) -> str:
-    """Return the temporal part in words, such as "2 × BiLSTM(128)"."""
+    """Return the temporal part in words, such as "2 × BiLSTM(128)" or "LSTM(128) and a skip"."""
     if settings.rnn == "none":
         return "no recurrence" + (f", channels × {settings.widen:g}" if settings.widen != 1 else "")
     stack = " → ".join(f"{CELL_NAMES[cell]}({settings.hidden})" for cell in settings.rnn.split("+"))
-    return stack if settings.layers == 1 else f"{settings.layers} × {stack}"
+    layers = stack if settings.layers == 1 else f"{settings.layers} × {stack}"
+    return f"{layers} and a skip" if settings.skip else layers

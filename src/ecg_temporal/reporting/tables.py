@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from ecg_temporal.comparison.bootstrap import of_metric
 from ecg_temporal.comparison.results import Results, positives
-from ecg_temporal.comparison.verdict import CANDIDATE, LOWER_IS_BETTER, ROUNDING, Verdict, amount
+from ecg_temporal.comparison.verdict import LOWER_IS_BETTER, ROUNDING, Verdict, amount
 from ecg_temporal.evaluation.summary import COMMON
-from ecg_temporal.models.settings import ArchitectureSettings
+from ecg_temporal.models.settings import CANDIDATE, ArchitectureSettings
 from ecg_temporal.ptbxl.raw import OWN
 from ecg_temporal.reporting.style import describe, leaning
 

@@ -84,7 +84,8 @@ def train(
 
     """
     batches = Batches(train_split, settings.batch_size, hardware)
-    validation = Batches(validation_split, 4 * settings.batch_size, replace(hardware, rank=0, processes=1))
+    if hardware.is_main:
+        validation = Batches(validation_split, 4 * settings.batch_size, replace(hardware, processes=1))
     samples = round(settings.crop_seconds * train_split.description.sampling_rate_hz)
     total_steps = settings.epochs * batches.steps
     optimizer = torch.optim.AdamW(

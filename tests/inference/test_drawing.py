@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from ecg_temporal.inference.paper import draw_ecg
+from ecg_temporal.inference.drawing import draw_ecg
 from records import PRINTED
 
 
