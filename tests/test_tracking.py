@@ -94,6 +94,29 @@ def test_killed_between_sending_an_epoch_and_noting_it_the_run_is_found_again(st
     assert len(mlflow.search_runs(search_all_experiments=True)) == 1
 
 
+@pytest.mark.parametrize("times", [1, 2])
+def test_ctrl_c_waits_until_mlflow_has_what_it_was_told_and_twice_it_does_not(store, monkeypatch, times):
+    before, done, pushed = signal.signal(signal.SIGINT, signal.default_int_handler), [], tracking.push
+
+    def push(record):
+        if record["status"] == "RUNNING":
+            for _ in range(times):
+                os.kill(os.getpid(), signal.SIGINT)
+        pushed(record)
+        done.append(record["status"])
+
+    monkeypatch.setattr(tracking, "push", push)
+    try:
+        with pytest.raises(KeyboardInterrupt), tracking.run("synthetic", "x-0", {}, {}) as run:
+            run.log_epoch({"epoch": 1, "loss": 1.0})
+            run.push()
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert done == ["RUNNING", "KILLED"][times - 1 :]
+    assert mlflow.get_run(run.record["id"]).info.status == "KILLED" and steps(run.record["id"]) == [1]
+
+
 def test_a_run_that_the_store_no_longer_has_is_begun_anew(store):
     record = log(epochs=[1])
     (store / "mlflow.db").unlink()

@@ -11,8 +11,10 @@ PyTorch), and never fails for it: what the store does not take is kept on disk f
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from collections.abc import Iterator
@@ -74,7 +76,8 @@ class Run:
 
     def _push(self) -> bool:
         try:
-            push(self.record)
+            with _interrupts_held_back():
+                push(self.record)
         except Exception as error:  # MLflow, SQLAlchemy and requests raise all kinds
             if not self._told:
                 reason = without_secrets(f"{type(error).__name__}: {error}").splitlines()[0]
@@ -217,6 +220,33 @@ def without_secrets(text: str) -> str:
     """Return `text` without the user names, passwords and tokens of the URLs in it."""
     text = re.sub(r"://\S*@", "://***@", text)
     return re.sub(r"([?&][^=\s]*(?:pass|pwd|token|secret|key)[^=\s]*=)[^&\s'\"]*", r"\1***", text, flags=re.I)
+
+
+@contextmanager
+def _interrupts_held_back() -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM wait; a second one does not.
+
+    Where one broke in, MLflow would be half imported, or its session would hold the database's lock, and the
+    run could not be ended.
+    """
+    held: list[int] = []
+
+    def hold(number: int, _: Any) -> None:
+        held.append(number)
+        if len(held) > 1:
+            raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():  # where no signal arrives
+        yield
+        return
+    handlers = {number: signal.signal(number, hold) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        if len(held) == 1:
+            signal.raise_signal(held[0])
 
 
 def _kept(record: dict[str, Any]) -> Path:
