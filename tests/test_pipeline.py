@@ -121,7 +121,7 @@ def test_the_whole_dag_leaves_small_results_in_git_and_the_rest_in_dvc(project):
     runs = project.runs()
     assert set(runs["tags.architecture"]) == {"cnn", "cnn_bilstm", "model"}
     assert set(runs["status"]) == {"FINISHED"}
-    logged = ["macro_auprc", "train_loss", "validation_loss", "learning_rate", "records_per_second"]
+    logged = ["train_loss", "validation_loss", "validation_macro_auprc", "learning_rate", "seconds"]
     columns = [f"metrics.{name}" for name in logged] + ["params.train.epochs", "params.parameters"]
     for column in [*columns, "tags.dvc.stage", "tags.git.commit", "tags.dataset"]:
         assert runs[column].notna().all(), column

@@ -16,7 +16,7 @@ from servers import mlflow_on_loopback
 
 
 def steps(run_id):
-    return [metric.step for metric in mlflow.MlflowClient().get_metric_history(run_id, "loss")]
+    return [metric.step for metric in mlflow.MlflowClient().get_metric_history(run_id, "train_loss")]
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def store(tmp_path, monkeypatch):
 def log(name="x-0", resume=None, epochs=(1, 2)):
     with tracking.run("synthetic", name, {"a": 1}, {"dvc.stage": "train@x-0"}, resume) as run:
         for epoch in epochs:
-            run.log_epoch({"epoch": epoch, "loss": 1 / epoch})
+            run.log_epoch({"epoch": epoch, "train_loss": 1 / epoch})
             run.push()
     return run.record
 
@@ -48,6 +48,25 @@ def test_runs_go_to_the_main_repository_with_params_metrics_and_tags(store, monk
     assert "dvc exp apply puffy-gaol" in run.data.tags["mlflow.note.content"]
     assert steps(run_id) == [1, 2]
     assert run.info.artifact_uri.startswith((store / "mlartifacts").as_uri())
+
+
+def test_a_figure_is_named_after_its_fold_and_the_run_has_its_dataset(store):
+    row = {"epoch": 1, "train_loss": 0.3, "validation_loss": 0.4, "macro_auprc": 0.5, "learning_rate": 0.1}
+    tags = {"dataset": "PTB-XL 1.0.3", "dataset.sha256": "5" * 64}
+    with tracking.run("synthetic", "x-0", {}, tags) as run:
+        run.log_epoch(row | {"seconds": 2.0, "records_per_second": 9.0})
+        run.push()
+    found = mlflow.get_run(run.record["id"])
+    assert found.data.metrics == {
+        "train_loss": 0.3,
+        "validation_loss": 0.4,
+        "validation_macro_auprc": 0.5,
+        "learning_rate": 0.1,
+        "seconds": 2.0,
+        "records_per_second": 9.0,
+    }
+    (given,) = found.inputs.dataset_inputs
+    assert (given.dataset.name, given.dataset.digest) == ("PTB-XL-1.0.3", "5" * 36)
 
 
 def test_a_run_says_whether_its_code_is_that_of_the_commit(store):
@@ -80,14 +99,14 @@ def test_a_run_that_goes_on_in_another_experiment_says_so(store, monkeypatch):
 
 def test_killed_between_sending_an_epoch_and_noting_it_the_run_is_found_again(store):
     with pytest.raises(KeyboardInterrupt), tracking.run("synthetic", "x-0", {}, {}) as run:
-        run.log_epoch({"epoch": 1, "loss": 1.0})
+        run.log_epoch({"epoch": 1, "train_loss": 1.0})
         checkpoint = json.loads(json.dumps(run.record))  # saved before the epoch is sent
         run.push()
         sent = run.record["id"]
         raise KeyboardInterrupt
     assert checkpoint["id"] is None and mlflow.get_run(sent).info.status == "KILLED"
     with tracking.run("synthetic", "x-0", {}, {}, checkpoint) as run:
-        run.log_epoch({"epoch": 2, "loss": 0.5})
+        run.log_epoch({"epoch": 2, "train_loss": 0.5})
         run.push()
     assert run.record["id"] == sent and mlflow.get_run(sent).info.status == "FINISHED"
     assert steps(sent) == [1, 2]
@@ -108,7 +127,7 @@ def test_ctrl_c_waits_until_mlflow_has_what_it_was_told_and_twice_it_does_not(st
     monkeypatch.setattr(tracking, "push", push)
     try:
         with pytest.raises(KeyboardInterrupt), tracking.run("synthetic", "x-0", {}, {}) as run:
-            run.log_epoch({"epoch": 1, "loss": 1.0})
+            run.log_epoch({"epoch": 1, "train_loss": 1.0})
             run.push()
         assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     finally:
@@ -138,7 +157,7 @@ def test_a_relative_path_to_sqlite_is_one_from_the_main_repository(store, tmp_pa
 
 def test_a_failure_marks_the_run_as_failed(store):
     with pytest.raises(RuntimeError), tracking.run("synthetic", "x-0", {}, {}) as run:
-        run.log_epoch({"epoch": 1, "loss": 1.0})
+        run.log_epoch({"epoch": 1, "train_loss": 1.0})
         raise RuntimeError
     assert mlflow.get_run(run.record["id"]).info.status == "FAILED"
 
@@ -235,13 +254,13 @@ def test_a_server_that_dies_in_the_middle_gets_the_rest_from_the_next_run(store,
     ):
         monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
         with tracking.run("synthetic", "lost", {}, {}) as run:
-            run.log_epoch({"epoch": 1, "loss": 1.0})
+            run.log_epoch({"epoch": 1, "train_loss": 1.0})
             run.push()
             assert steps(run.record["id"]) == [1]
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
             for epoch in (2, 3):
-                run.log_epoch({"epoch": epoch, "loss": 1.0})
+                run.log_epoch({"epoch": epoch, "train_loss": 1.0})
                 run.push()
     assert capsys.readouterr().err.count("MLflow does not take this run") == 1
     monkeypatch.setenv("MLFLOW_TRACKING_URI", database)

@@ -37,6 +37,10 @@ SQLITE = "sqlite:///"
 CODE = ("src", "stages")
 KEY = "training.key"
 """The tag by which a training finds its MLflow run again."""
+DIGEST = 36
+"""Characters that MLflow takes of a dataset's digest."""
+OF_NO_FOLD = ("learning_rate", "seconds", "records_per_second")
+"""What a row of the history has beside the figures of a fold."""
 
 
 class Run:
@@ -144,7 +148,7 @@ def push(record: dict[str, Any]) -> None:
 
 def _push_one(record: dict[str, Any]) -> None:
     import mlflow
-    from mlflow.entities import Metric, Param, RunTag
+    from mlflow.entities import Dataset, DatasetInput, Metric, Param, RunTag
     from mlflow.tracking.context.registry import resolve_tags
 
     experiment = configure(record["dataset"])
@@ -164,16 +168,29 @@ def _push_one(record: dict[str, Any]) -> None:
         # It may go on in another experiment, at another commit or on other hardware.
         client.update_run(record["id"], status="RUNNING", name=record["name"])
         client.log_batch(record["id"], tags=[RunTag(*item) for item in record["tags"].items()])
-    # The server may have died once the run was created; params that are sent twice are kept once.
+    # The server may have died once the run was created; params and dataset that are sent twice are kept once.
     if not record["logged"]:
         client.log_batch(record["id"], params=[Param(*item) for item in record["params"].items()])
+        if sha256 := record["tags"].get("dataset.sha256"):
+            name = record["tags"]["dataset"].replace(" ", "-")
+            dataset = Dataset(name, sha256[:DIGEST], "dvc", "data/processed")
+            client.log_inputs(record["id"], [DatasetInput(dataset)])
     for row in record["rows"][record["logged"] :]:
         about = ("epoch", "time")
-        metrics = [Metric(k, v, row["time"], int(row["epoch"])) for k, v in row.items() if k not in about]
+        metrics = [
+            Metric(_metric_name(key), value, row["time"], int(row["epoch"]))
+            for key, value in row.items()
+            if key not in about
+        ]
         client.log_batch(record["id"], metrics=metrics)
         record["logged"] += 1
     if record["status"] != "RUNNING":
         client.set_terminated(record["id"], record["status"])
+
+
+def _metric_name(key: str) -> str:
+    """Return the name in MLflow, which says of which fold a figure is, as DVC's metrics do."""
+    return key if key in OF_NO_FOLD or key.startswith(("train_", "validation_")) else f"validation_{key}"
 
 
 def configure(dataset: str) -> str:
