@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from ecg_temporal import files
-from ecg_temporal.params import check, left_over_models
+from ecg_temporal.params import check
 from ecg_temporal.settings import read_params
 from ecg_temporal.workspace import refuse_other_labels
 
@@ -15,11 +15,6 @@ from ecg_temporal.workspace import refuse_other_labels
 def main() -> None:
     """Run the stage."""
     params = check(read_params())
-    if left := left_over_models(params, Path("models")):
-        raise ValueError(
-            f"{', '.join(map(str, left))}: of seeds that params.yaml does not name; dvc.lock would have "
-            "their checksums, too. `dvc checkout --allow-missing` takes them away; then run this again"
-        )
     if params.dataset == "own":
         refuse_other_labels(Path("data/raw/manifest.json"))
     with files.replacing_file(Path("data/params_are_valid")) as temporary:

@@ -109,10 +109,11 @@ def main() -> None:
         "hardware": str(hardware),
         "torch": str(torch.__version__),  # a checkpoint holds it, and can hold no TorchVersion
     }
-    steps = settings.epochs * (len(train_split) // settings.batch_size)
+    batch_size = min(settings.batch_size, len(train_split))
+    steps = settings.epochs * (len(train_split) // batch_size)
     if params["dataset"] == "own" and steps < FEW_STEPS:
         print(
-            f"{steps} steps in all, of {settings.batch_size} records: with fewer than {FEW_STEPS} little is "
+            f"{steps} steps in all, of {batch_size} records: with fewer than {FEW_STEPS} little is "
             "learned. Lower train.batch_size or raise train.epochs",
             file=sys.stderr,
         )

@@ -136,6 +136,27 @@ def test_ctrl_c_waits_until_mlflow_has_what_it_was_told_and_twice_it_does_not(st
     assert mlflow.get_run(run.record["id"]).info.status == "KILLED" and steps(run.record["id"]) == [1]
 
 
+def test_ctrl_c_while_mlflow_is_away_loses_nothing(store, monkeypatch):
+    def away(record):
+        os.kill(os.getpid(), signal.SIGINT)
+        raise ConnectionError("the server is gone")
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(tracking, "push", away)
+            with pytest.raises(KeyboardInterrupt), tracking.run("synthetic", "lost", {}, {}) as run:
+                run.log_epoch({"epoch": 1, "train_loss": 1.0})
+                run.push()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    log("next")
+    (lost,) = mlflow.search_runs(
+        search_all_experiments=True, filter_string="run_name = 'lost'", output_format="list"
+    )
+    assert lost.info.status == "KILLED" and steps(lost.info.run_id) == [1]
+
+
 def test_a_run_that_the_store_no_longer_has_is_begun_anew(store):
     record = log(epochs=[1])
     (store / "mlflow.db").unlink()

@@ -1,7 +1,6 @@
 """The whole of params.yaml, checked: what the `params` stage does before anything else runs."""
 
 import re
-from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
@@ -70,17 +69,6 @@ def check(params: dict[str, Any]) -> Params:
     _refuse_long_kernels(checked)
     _refuse_too_few_replicates(checked)
     return checked
-
-
-def left_over_models(params: Params, models: Path) -> list[Path]:
-    """Return what lies in `models` of seeds that `params` does not name, of architectures that it does.
-
-    They count in no metric, but DVC takes them into what `predict` reads, and another clone would lack them.
-    """
-    seeds = set(map(str, params.train.seeds))
-    found = [folder for name in [*params.architectures, CANDIDATE] for folder in (models / name).glob("*")]
-    # Of digits: a training that runs has a temporary folder beside them.
-    return sorted(folder for folder in found if folder.name.isdigit() and folder.name not in seeds)
 
 
 def _refuse_too_few_replicates(params: Params) -> None:

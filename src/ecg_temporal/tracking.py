@@ -74,13 +74,18 @@ class Run:
     def end(self, status: str) -> None:
         """Log what is left; what MLflow still does not take is kept for the next run."""
         self.record["status"] = status
-        if not self._push():
-            with files.replacing_file(_kept(self.record)) as temporary:
-                temporary.write_text(json.dumps(self.record), encoding="utf-8")
+        logged = False
+        try:
+            logged = self._push()
+        finally:
+            if not logged:
+                with files.replacing_file(_kept(self.record)) as temporary:
+                    temporary.write_text(json.dumps(self.record), encoding="utf-8")
 
     def _push(self) -> bool:
         try:
-            with _interrupts_held_back():
+            # After a Ctrl-C the next one is meant for MLflow.
+            with nullcontext() if self.record["status"] == "KILLED" else _interrupts_held_back():
                 push(self.record)
         except Exception as error:  # MLflow, SQLAlchemy and requests raise all kinds
             if not self._told:
@@ -173,7 +178,7 @@ def _push_one(record: dict[str, Any]) -> None:
         client.log_batch(record["id"], params=[Param(*item) for item in record["params"].items()])
         if sha256 := record["tags"].get("dataset.sha256"):
             name = record["tags"]["dataset"].replace(" ", "-")
-            dataset = Dataset(name, sha256[:DIGEST], "dvc", "data/processed")
+            dataset = Dataset(name, sha256[:DIGEST], "local", json.dumps({"uri": "data/processed"}))
             client.log_inputs(record["id"], [DatasetInput(dataset)])
     for row in record["rows"][record["logged"] :]:
         about = ("epoch", "time")
@@ -241,9 +246,9 @@ def without_secrets(text: str) -> str:
 
 @contextmanager
 def _interrupts_held_back() -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM wait; a second one does not.
+    """Let a Ctrl-C or SIGTERM wait; a second one breaks in.
 
-    Where one broke in, MLflow would be half imported, or its session would hold the database's lock, and the
+    Where the first did, MLflow would be half imported, or its session would hold the database's lock, and the
     run could not be ended.
     """
     held: list[int] = []
@@ -256,7 +261,10 @@ def _interrupts_held_back() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():  # where no signal arrives
         yield
         return
-    handlers = {number: signal.signal(number, hold) for number in (signal.SIGINT, signal.SIGTERM)}
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    handlers = {number: each for number, each in handlers.items() if each not in (signal.SIG_IGN, None)}
+    for number in handlers:
+        signal.signal(number, hold)
     try:
         yield
     finally:

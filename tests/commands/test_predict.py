@@ -64,10 +64,10 @@ def test_the_documented_script_scores_predictions_against_ones_own_labels(traine
     folder, test = trained / "clinic", splits["test"]
     records = 30
     for k in range(records):
-        write(folder, f"ecg_{k:02d}", test.signals[k])
+        write(folder, f"{100 + k}", test.signals[k])
     classes = np.array(test.description.classes)
-    labels = [";".join([*classes[row.astype(bool)], "mine"]) for row in test.labels[: records + 1]]
-    names = [f"ecg_{k:02d}" for k in range(records + 1)]  # one that is not predicted
+    labels = ["; ".join([*classes[row.astype(bool)], "mine"]) for row in test.labels[: records + 1]]
+    names = [f"{100 + k}" for k in range(records + 1)]  # one that is not predicted
     pd.DataFrame({"record": names, "labels": labels}).to_csv(folder / "labels.csv", index=False)
     cli.main(["predict", "clinic", "--model", "cnn_gru", "--out", "predicted.csv"])
     script = re.search(r"^    import pandas as pd\n(?:    .*\n)+", TRAINED_MODELS, re.MULTILINE)[0]

@@ -133,6 +133,8 @@ def test_a_label_of_fewer_patients_than_splits_is_for_training():
     patients = [*"aab", *(f"p{k}" for k in range(20)), *"xyyz"]
     folds = deal(labels, patients)
     assert max(folds[:3]) <= 8 and sorted({*folds[-4:].tolist()}) == [1, 9, 10]
+    notes = [["AF", f"note {k}"] for k in range(24)]  # of nobody else: too few would be left to deal
+    assert {*deal(notes, [f"p{k}" for k in range(24)]).tolist()} == {*range(1, 11)}
 
 
 @pytest.mark.parametrize("kinds", [2, 5])
@@ -264,6 +266,21 @@ def test_a_lead_far_from_zero_loses_its_mean_and_that_is_said(own, tmp_path, cap
     np.testing.assert_allclose(after.signals[3, k], wave, atol=20)  # the resampling's edges
     found[3, k] = 0
     assert not found.any()
+    record.p_signal[:, lead] = 6 + 0 * record.p_signal[:, lead]
+    record.p_signal[1000:1100, lead] = -28  # 34 millivolts from the mean, which 16 bits don't hold
+    wfdb.wrsamp(
+        "ecg_003",
+        250,
+        ["mV"] * 12,
+        record.sig_name,
+        record.p_signal,
+        fmt=["16"] * 12,
+        adc_gain=[400.0] * 12,
+        baseline=[0] * 12,
+        write_dir=str(folder / "clinic"),
+    )
+    with pytest.raises(ValueError, match=r"ecg_003: a sample is more than 32767 microvolts from its"):
+        collected(folder, tmp_path / "refused")
 
 
 def test_the_same_signal_in_two_splits_is_refused_and_in_one_taken(own, tmp_path):

@@ -103,11 +103,12 @@ class _Reader:
         if self.split[before] != self.split[record]:
             raise RecordError(
                 "the signal of another split",
-                f"{record} ({self.split[record]}) has the signal of {before} ({self.split[before]})",
+                f"{record} ({self.split[record]}) has the signal of {before} ({self.split[before]}): they "
+                "need one patient, or one of them is to go",
             )
         if (offsets := _offsets(signals)).any():
             self.moved.append(record)
-            signals = signals - offsets[:, None]
+            signals = _within_range(record, signals - offsets[:, None])
         if not is_plausible(signals):
             self.odd.append(f"{record}: {span_mv(signals):.3g} mV")
         return signals
@@ -133,6 +134,7 @@ def deal(labels: list[list[str]], patients: list[str]) -> NDArray[np.int64]:
     Patients are dealt like cards, those with the rarest label first, those of one label in an order that
     depends on their names alone; folds 10 and 9, which figures come from, get theirs before the others. Of a
     label with fewer patients than there are splits all are for training: no model could have learned it else.
+    But not where fewer than N_FOLDS patients would be left to deal.
     """
     count = pd.Series([name for of_one in labels for name in of_one], dtype=str).value_counts().to_dict()
     rarest: dict[str, tuple[int, str]] = {}
@@ -144,6 +146,7 @@ def deal(labels: list[list[str]], patients: list[str]) -> NDArray[np.int64]:
         name: {p for of_one, p in zip(labels, patients, strict=True) if name in of_one} for name in count
     }
     few = {patient for of_it in having.values() if len(of_it) < len(FOLDS) for patient in of_it}
+    few = few if len(order) - len(few) >= N_FOLDS else set()
     training, dealt = FOLDS["train"], (10, 9, *range(1, 9))
     fold = {patient: training[k % len(training)] for k, patient in enumerate(p for p in order if p in few)}
     fold |= {patient: dealt[k % N_FOLDS] for k, patient in enumerate(p for p in order if p not in few)}
@@ -320,11 +323,20 @@ def _numbers(
     return numbers
 
 
-def _offsets(signals: NDArray[np.int16]) -> NDArray[np.int16]:
-    """Return the mean of the leads that are far from zero, int16 microvolts [leads], 0 of the others."""
+def _offsets(signals: NDArray[np.int16]) -> NDArray[np.int32]:
+    """Return the mean of the leads that are far from zero, int32 microvolts [leads], 0 of the others."""
     mean, median = signals.mean(axis=1), np.median(signals, axis=1)
     far = np.minimum(mean * np.sign(median), np.abs(median)) >= 1000 * OFFSET_MV
-    return np.where(far, np.rint(mean), 0).astype(np.int16)
+    return np.where(far, np.rint(mean), 0).astype(np.int32)
+
+
+def _within_range(record: Path, signals: NDArray[np.int32]) -> NDArray[np.int16]:
+    limit = np.iinfo(np.int16).max
+    if np.abs(signals).max() > limit:
+        raise RecordError(
+            "a sample too large", f"{record}: a sample is more than {limit} microvolts from its lead's mean"
+        )
+    return signals.astype(np.int16)
 
 
 def _first_ten_seconds(path: Path) -> NDArray[np.int16]:
