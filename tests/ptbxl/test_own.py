@@ -21,6 +21,12 @@ from ecg_temporal.ptbxl.settings import LabelSettings
 from ecg_temporal.ptbxl.waveforms import LEADS, read_record
 
 
+def write_at_400_a_millivolt(folder, name, rate, leads, millivolts):
+    properties = {"fmt": ["16"] * 12, "adc_gain": [400.0] * 12, "baseline": [0] * 12}
+    where = str(folder / "clinic")
+    wfdb.wrsamp(name, rate, ["mV"] * 12, list(leads), millivolts, write_dir=where, **properties)
+
+
 def write_own(folder, rng, records=40, rate=250, seconds=12):
     """Write records that are not PTB-XL's: another rate, length, gain and names, with labels of their own."""
     (folder / "clinic").mkdir(parents=True, exist_ok=True)
@@ -28,17 +34,7 @@ def write_own(folder, rng, records=40, rate=250, seconds=12):
     for k in range(records):
         name, labels = f"ecg_{k:03d}", [label for label in ("AF", "sinus", "LBBB") if rng.random() < 0.5]
         millivolts = rng.normal(0, 0.3, (rate * seconds, 12)) + len(labels) / 10
-        wfdb.wrsamp(
-            name,
-            rate,
-            ["mV"] * 12,
-            list(LEADS[::-1]),
-            millivolts,
-            fmt=["16"] * 12,
-            adc_gain=[400.0] * 12,
-            baseline=[0] * 12,
-            write_dir=str(folder / "clinic"),
-        )
+        write_at_400_a_millivolt(folder, name, rate, LEADS[::-1], millivolts)
         rows.append({"record": f"clinic/{name}", "labels": "; ".join(labels), "patient": f"p{k // 2}"})
     table = pd.DataFrame(rows)
     table.to_csv(folder / "labels.csv", index=False)
@@ -246,17 +242,7 @@ def test_a_lead_far_from_zero_loses_its_mean_and_that_is_said(own, tmp_path, cap
     record = wfdb.rdrecord(folder / "clinic/ecg_003")
     lead = record.sig_name.index("V2")
     record.p_signal[:, lead] += 12
-    wfdb.wrsamp(
-        "ecg_003",
-        250,
-        ["mV"] * 12,
-        record.sig_name,
-        record.p_signal,
-        fmt=["16"] * 12,
-        adc_gain=[400.0] * 12,
-        baseline=[0] * 12,
-        write_dir=str(folder / "clinic"),
-    )
+    write_at_400_a_millivolt(folder, "ecg_003", 250, record.sig_name, record.p_signal)
     after = collected(folder, tmp_path / "after")
     assert "1 of 40 records have leads 1 mV or more from zero" in capsys.readouterr().out
     found = np.abs(after.signals.astype(int) - before.signals).max(axis=2)
@@ -268,17 +254,7 @@ def test_a_lead_far_from_zero_loses_its_mean_and_that_is_said(own, tmp_path, cap
     assert not found.any()
     record.p_signal[:, lead] = 6 + 0 * record.p_signal[:, lead]
     record.p_signal[1000:1100, lead] = -28  # 34 millivolts from the mean, which 16 bits don't hold
-    wfdb.wrsamp(
-        "ecg_003",
-        250,
-        ["mV"] * 12,
-        record.sig_name,
-        record.p_signal,
-        fmt=["16"] * 12,
-        adc_gain=[400.0] * 12,
-        baseline=[0] * 12,
-        write_dir=str(folder / "clinic"),
-    )
+    write_at_400_a_millivolt(folder, "ecg_003", 250, record.sig_name, record.p_signal)
     with pytest.raises(ValueError, match=r"ecg_003: a sample is more than 32767 microvolts from its"):
         collected(folder, tmp_path / "refused")
 
