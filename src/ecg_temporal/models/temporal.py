@@ -103,7 +103,7 @@ class RecurrentStack(nn.Module):
             self.features += inputs
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map frames [batch, inputs, time] to states [batch, features, time], of both directions."""
+        """Map frames [batch, inputs, time] to states, or frames and states: [batch, features, time]."""
         if not self.layers:
             return x
         frames, x = x, x.transpose(1, 2)
