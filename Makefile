@@ -24,8 +24,7 @@ setup: $(DONE)
 $(DONE): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
 	$(PYTHON) -m venv $(VENV)
-	# Byte-compiling every module would take a third of the time; what is imported is compiled then.
-	$(VENV)/bin/python -m pip install --no-compile --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(VENV)/bin/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $@
 
 # An experiment in a copy of the project (--temp): the workspace and its metrics stay as they are.

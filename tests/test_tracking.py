@@ -340,3 +340,31 @@ def test_a_store_in_trouble_is_not_taken_for_one_without_the_run(store, monkeypa
         log(resume=record, epochs=[2])
     log("next")
     assert len(mlflow.search_runs(search_all_experiments=True)) == 2
+
+def test_a_dataset_that_two_trainings_name_at_once_is_named_by_both(store, monkeypatch, capsys):
+    log_inputs, refused = mlflow.MlflowClient.log_inputs, []
+
+    def second(client, *given):
+        if not refused:  # what MLflow says of the later of two
+            refused.append(given)
+            raise MlflowException('duplicate key value violates unique constraint "dataset_pk"')
+        return log_inputs(client, *given)
+
+    monkeypatch.setattr(mlflow.MlflowClient, "log_inputs", second)
+    tags = {"dataset": "PTB-XL 1.0.3", "dataset.sha256": "5" * 64}
+    with tracking.run("synthetic", "x-0", {}, tags) as run:
+        run.log_epoch({"epoch": 1, "train_loss": 1.0})
+        run.push()
+    assert refused and len(mlflow.get_run(run.record["id"]).inputs.dataset_inputs) == 1
+    assert "MLflow does not take" not in capsys.readouterr().err
+
+
+def test_of_an_experiment_deleted_in_mlflow_it_is_said_how_it_comes_back(store, capsys):
+    log("before")
+    experiment = tracking.configure("synthetic")
+    mlflow.delete_experiment(experiment)
+    log("lost")
+    said = capsys.readouterr().err
+    assert f"mlflow experiments restore -x {experiment}" in said and f"{store / 'mlflow.db'}" in said
+    mlflow.MlflowClient().restore_experiment(experiment)
+    assert logged_by_the_next_run(lambda: log("next")) == [1, 2]

@@ -1,4 +1,4 @@
-"""Everything that knows MLflow: where the store is, how runs are named and tagged, what is logged.
+"""MLflow's runs: where the store is, how they are named and tagged, what is logged.
 
 One MLflow experiment per dataset, one run per training stage. The store is mlflow.db of the main repository,
 also for `dvc exp run --temp` and `--queue`, whose copies of the project are deleted; MLFLOW_TRACKING_URI
@@ -154,6 +154,7 @@ def push(record: dict[str, Any]) -> None:
 def _push_one(record: dict[str, Any]) -> None:
     import mlflow
     from mlflow.entities import Dataset, DatasetInput, Metric, Param, RunTag
+    from mlflow.exceptions import MlflowException
     from mlflow.tracking.context.registry import resolve_tags
 
     experiment = configure(record["dataset"])
@@ -179,7 +180,11 @@ def _push_one(record: dict[str, Any]) -> None:
         if sha256 := record["tags"].get("dataset.sha256"):
             name = record["tags"]["dataset"].replace(" ", "-")
             dataset = Dataset(name, sha256[:DIGEST], "local", json.dumps({"uri": "data/processed"}))
-            client.log_inputs(record["id"], [DatasetInput(dataset)])
+            given = [DatasetInput(dataset)]
+            try:
+                client.log_inputs(record["id"], given)
+            except MlflowException:  # another training named the same dataset first, at the same moment
+                client.log_inputs(record["id"], given)
     for row in record["rows"][record["logged"] :]:
         about = ("epoch", "time")
         metrics = [
@@ -199,7 +204,14 @@ def _metric_name(key: str) -> str:
 
 
 def configure(dataset: str) -> str:
-    """Choose the store, create the experiment of `dataset` if need be, and return the experiment's id."""
+    """Choose the store, create the experiment of `dataset` if need be, and return the experiment's id.
+
+    Raises
+    ------
+    MlflowException
+        If the experiment was deleted in MLflow, or the store does not answer.
+
+    """
     import mlflow
     from mlflow.exceptions import MlflowException
 
@@ -214,6 +226,11 @@ def configure(dataset: str) -> str:
     with FileLock(lock) if uri.startswith("sqlite") else nullcontext():
         name = f"{EXPERIMENT}-{dataset}"
         if experiment := mlflow.get_experiment_by_name(name):
+            if experiment.lifecycle_stage == "deleted":
+                raise MlflowException(
+                    f"the experiment {name} was deleted; MLFLOW_TRACKING_URI={uri} mlflow experiments restore "
+                    f"-x {experiment.experiment_id} brings it back"
+                )
             return str(experiment.experiment_id)
         location = (root / "mlartifacts").as_uri() if uri.startswith(SQLITE) else None  # a server has its own
         try:
