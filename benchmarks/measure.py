@@ -35,7 +35,7 @@ class Row:
         return low <= self.ratio <= high
 
 
-def row(  # a line of a table has as many columns
+def row(
     name: str,
     ours: list[float],
     reference: list[float],

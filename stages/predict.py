@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from ecg_temporal import files
 from ecg_temporal.evaluation.predictions import SPLITS, Predictions, rows, write_predictions
+from ecg_temporal.leftovers import refuse_left_over
 from ecg_temporal.models.classifier import count_parameters
 from ecg_temporal.settings import read_params, section
 from ecg_temporal.store import read_split
@@ -31,17 +32,6 @@ OUT, HISTORY = Path("predictions"), Path("metrics/history")
 BATCH_SIZE = 512
 
 
-def _refuse_left_over(folder: Path, seeds: list[int]) -> None:
-    """Refuse models of other seeds: dvc.lock would have their checksums, too, and no other clone has them."""
-    # Of digits: a training that runs has a temporary folder beside them.
-    left = sorted(path for path in folder.glob("*") if path.name.isdigit() and int(path.name) not in seeds)
-    if left:
-        raise ValueError(
-            f"{', '.join(map(str, left))}: of seeds that params.yaml does not name. `dvc checkout "
-            "--allow-missing` takes away what DVC put there, `rm -r` what stays; then run this again"
-        )
-
-
 def main() -> None:
     """Run the stage."""
     parser = argparse.ArgumentParser(description="Predict with every seed of one trained architecture.")
@@ -49,7 +39,7 @@ def main() -> None:
     name = parser.parse_args().architecture
 
     settings = section(read_params(), "train", TrainSettings)
-    _refuse_left_over(MODELS / name, settings.seeds)
+    refuse_left_over(MODELS / name, settings.seeds)
     hardware = choose_hardware(settings.device, "fp32")
     splits = {}
     for split in SPLITS:

@@ -16,6 +16,7 @@ import torch
 from tqdm import tqdm
 
 from ecg_temporal import files
+from ecg_temporal.leftovers import refuse_left_over
 from ecg_temporal.probing.cost import (
     latency,
     multiply_accumulates,
@@ -44,6 +45,7 @@ def main() -> None:
     params = read_params()
     settings = section(params, "train", TrainSettings)
     probes = section(params, "probes", ProbeSettings)
+    refuse_left_over(MODELS / name, settings.seeds)
     hardware = choose_hardware(settings.device, "fp32")
     test = read_split(TEST)
     lengths = [round(seconds * test.description.sampling_rate_hz) for seconds in probes.seconds]

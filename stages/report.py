@@ -16,6 +16,7 @@ from ecg_temporal.comparison.verdict import write_verdict
 from ecg_temporal.evaluation.decisions import read_rules
 from ecg_temporal.evaluation.predictions import SPLITS, read_predictions
 from ecg_temporal.evaluation.settings import DecisionSettings
+from ecg_temporal.leftovers import refuse_left_over
 from ecg_temporal.models.settings import CANDIDATE, ArchitectureSettings
 from ecg_temporal.probing.settings import ProbeSettings
 from ecg_temporal.ptbxl.raw import OWN, TABLE, read_table
@@ -49,6 +50,8 @@ def main() -> None:
         section(params, "probes", ProbeSettings),
     )
     names = list(architectures)
+    for folder in (PREDICTIONS, PROBES, DECISIONS):
+        refuse_left_over(folder, names)
     splits = {split: read_split(DATA / split) for split in SPLITS}
     labels, test = {split: data.labels for split, data in splits.items()}, splits["test"]
     about = test.description

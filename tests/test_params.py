@@ -126,12 +126,13 @@ def test_the_stage_refuses_in_a_moment(tmp_path):
     assert "| torch" not in done.stderr.replace("  ", "")  # it takes longer to import than all the rest
 
 
-def test_models_of_seeds_that_params_do_not_name_are_refused_before_dvc_has_them(tmp_path):
+@pytest.mark.parametrize("stage", ["predict", "probe"])
+def test_models_of_seeds_that_params_do_not_name_are_refused_before_dvc_has_them(tmp_path, stage):
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(changed("train/seeds", [0, 2])))
     for name in ("cnn/0", "cnn/1", "cnn/.2.host.7.tmp", "cnn/13", "gone/1"):
         (tmp_path / "models" / name).mkdir(parents=True)
     done = subprocess.run(
-        [sys.executable, ROOT / "stages" / "predict.py", "cnn"],
+        [sys.executable, ROOT / "stages" / f"{stage}.py", "cnn"],
         cwd=tmp_path,
         env={"PYTHONPATH": str(ROOT / "src")},
         capture_output=True,
@@ -139,7 +140,25 @@ def test_models_of_seeds_that_params_do_not_name_are_refused_before_dvc_has_them
         check=False,
     )
     assert done.returncode == 1 and "Traceback" not in done.stderr
-    assert "models/cnn/1, models/cnn/13: of seeds that params.yaml does not name." in done.stderr
+    assert "models/cnn/1, models/cnn/13: of what params.yaml does not name." in done.stderr
+
+
+def test_predictions_of_architectures_that_params_do_not_name_are_refused_before_dvc_has_them(tmp_path):
+    params = changed("architectures", {"cnn": COMMITTED["architectures"]["cnn"]})
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
+    (tmp_path / "predictions").mkdir()
+    for name in ("cnn.npz", "model.npz", "gone.npz", ".cnn.npz.host.7.tmp"):
+        (tmp_path / "predictions" / name).touch()
+    done = subprocess.run(
+        [sys.executable, ROOT / "stages" / "report.py"],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(ROOT / "src")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert "report: predictions/gone.npz: of what params.yaml does not name." in done.stderr
 
 
 def test_records_that_were_read_with_another_table_of_labels_are_refused(tmp_path):

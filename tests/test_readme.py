@@ -55,7 +55,11 @@ def test_the_verdict_is_the_one_that_the_report_stage_computed():
     assert f"\n\n{verdict}\n\n" in README
 
 
-PAGES = ["README.md", "CONTRIBUTING.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
+PAGES = [
+    path.relative_to(ROOT).as_posix()
+    for folder in (".", "docs", "reports", "benchmarks")
+    for path in sorted((ROOT / folder).glob("*.md"))
+]
 
 
 @pytest.mark.parametrize("page", PAGES)

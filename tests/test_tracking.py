@@ -341,6 +341,7 @@ def test_a_store_in_trouble_is_not_taken_for_one_without_the_run(store, monkeypa
     log("next")
     assert len(mlflow.search_runs(search_all_experiments=True)) == 2
 
+
 def test_a_dataset_that_two_trainings_name_at_once_is_named_by_both(store, monkeypatch, capsys):
     log_inputs, refused = mlflow.MlflowClient.log_inputs, []
 

@@ -228,8 +228,8 @@ def configure(dataset: str) -> str:
         if experiment := mlflow.get_experiment_by_name(name):
             if experiment.lifecycle_stage == "deleted":
                 raise MlflowException(
-                    f"the experiment {name} was deleted; MLFLOW_TRACKING_URI={uri} mlflow experiments restore "
-                    f"-x {experiment.experiment_id} brings it back"
+                    f"the experiment {name} was deleted; MLFLOW_TRACKING_URI={uri} mlflow experiments "
+                    f"restore -x {experiment.experiment_id} brings it back"
                 )
             return str(experiment.experiment_id)
         location = (root / "mlartifacts").as_uri() if uri.startswith(SQLITE) else None  # a server has its own

@@ -1,6 +1,7 @@
 """`ecg-temporal explain`: which seconds and leads a finding rests on."""
 
 import argparse
+from dataclasses import replace
 
 from ecg_temporal.commands.model import load, print_warnings
 from ecg_temporal.commands.output import named, refuse_unwritable, replacing, shortened
@@ -22,9 +23,9 @@ def run(options: argparse.Namespace) -> None:
     name, predictor = load(options.model, options.rule)
     if options.part != "all" and predictor.spec.architecture.rnn == "none":
         raise ValueError(f"{name} has no recurrent layer, nothing in it rests on the order of frames")
-    print_warnings(ecg, predictor)
     # What is drawn; hiding every part of half an hour would also take hours.
     signals = ecg.signals[:, : round(SECONDS * predictor.spec.sampling_rate_hz)]
+    print_warnings(replace(ecg, signals=signals), predictor)
     found = occlusion(predictor, signals, options.subclass, order=options.part != "frames")
     if options.part == "order":
         found -= occlusion(predictor, signals, options.subclass, order=False)

@@ -60,7 +60,7 @@ def occlusion(
     def of_piece(piece: Tensor) -> Tensor:
         return torch.stack([of_model(model, piece) for model in predictor.models]).mean(dim=0)[:, column]
 
-    # What is hidden lies in one or two of a record's pieces: the others' logits are known.
+    # What is hidden lies in few of a record's pieces: the others' logits are known.
     wholes = pieces(x, spec.samples)
     with torch.inference_mode():
         known = [of_piece(whole) for whole in wholes]

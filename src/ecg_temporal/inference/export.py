@@ -38,9 +38,8 @@ def export_onnx(predictor: Predictor, path: Path) -> None:
     Input `signals`: float32 [batch, leads, time], microvolts. Outputs `logits` and `probabilities`: float32
     [batch, classes]. The file's metadata name classes, leads, their mean and scale (of the training records,
     for `Predictor.offsets`), sampling rate, unit, the decision rule as decisions/<architecture>.json has it,
-    and `samples`: a `Predictor` cuts a record into pieces of that
-    length, each half over the one before but the last, which ends with the record, and takes the mean of
-    their logits.
+    and `samples`, the length of the pieces that a record is cut into. Its doc_string says how to predict as a
+    `Predictor` does.
     """
     ensemble = copy.deepcopy(Ensemble(predictor)).cpu().eval()  # the predictor's own stay where they are
     example = torch.zeros(2, len(predictor.spec.leads), predictor.spec.samples)

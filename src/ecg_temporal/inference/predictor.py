@@ -142,7 +142,7 @@ def winners(verdict: Path = VERDICT) -> dict[str, str]:
     return {"winner": found.least, "best": found.best}
 
 
-def _batches(items: Iterable[NDArray[np.int16]], size: int) -> Iterator[list[NDArray[np.int16]]]:
+def _batches(items: Iterable[NDArray[Any]], size: int) -> Iterator[list[NDArray[Any]]]:
     rest = iter(items)
     while batch := list(islice(rest, size)):
         yield batch
