@@ -47,6 +47,13 @@ def _recorded(params: dict[str, Any], name: str) -> list[Any]:
     return [params.get("dataset"), *settings]
 
 
+def _of_data(params: dict[str, Any]) -> dict[str, Any]:
+    """Return what of `params` makes the data, for MLflow."""
+    sections = ("labels", "fetch", *(["synthetic"] if params["dataset"] == "synthetic" else []))
+    values = {f"{name}.{key}": value for name in sections for key, value in params[name].items()}
+    return {"dataset": params["dataset"], **values}
+
+
 def main() -> None:
     """Run the stage."""
     parser = argparse.ArgumentParser(description="Train one architecture with one seed.")
@@ -123,7 +130,7 @@ def main() -> None:
         with tracking.run(
             dataset=params["dataset"],
             name=f"{args.architecture}-{args.seed}",
-            params={**what, "parameters": parameters},
+            params={**what, "parameters": parameters, **_of_data(params)},
             tags=tags,
             resume=resume and resume["mlflow"],
         ) as run:

@@ -18,4 +18,6 @@ def lock_as_it_lies(folder, name, dataset):
         f"predict@{name}": {"cmd": "predict", "deps": weights, "outs": [*map(dict, logits)]},
         f"evaluate@{name}": {"cmd": "evaluate", "deps": logits, "outs": rules},
     }
+    if (figures := folder / "metrics" / f"{name}.json").is_file():
+        rules.append({"path": f"metrics/{name}.json", "md5": file_md5(figures)})
     (folder / "dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": stages}, sort_keys=False))

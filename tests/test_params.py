@@ -161,6 +161,28 @@ def test_predictions_of_architectures_that_params_do_not_name_are_refused_before
     assert "report: predictions/gone.npz: of what params.yaml does not name." in done.stderr
 
 
+@pytest.mark.parametrize("left", ["models/cnn/5", "models/model/5", "predictions/gone.npz", "probes/gone"])
+def test_what_is_left_over_is_refused_before_anything_runs(tmp_path, left):
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(COMMITTED))
+    for path in ("models/cnn/0", "models/gone/5", "predictions/cnn.npz", "probes/model"):
+        (tmp_path / path).mkdir(parents=True)
+
+    def refused():
+        done = subprocess.run(
+            [sys.executable, ROOT / "stages" / "check_params.py"],
+            cwd=tmp_path,
+            env={"PYTHONPATH": str(ROOT / "src")},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return done.stderr if done.returncode else ""
+
+    assert refused() == ""
+    (tmp_path / left).mkdir(parents=True)
+    assert refused().startswith(f"{left}: of what params.yaml does not name.")
+
+
 def test_records_that_were_read_with_another_table_of_labels_are_refused(tmp_path):
     """DVC takes an earlier reading from its cache: it compares neither OWN_DIR nor labels.csv."""
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(changed("dataset", "own")))

@@ -217,6 +217,8 @@ def test_the_candidate_alone_is_retrained_and_the_difference_shown(project):
     assert "as-gru" in project("dvc exp show --csv")
     run = project.runs().query("`tags.dvc.experiment` == 'as-gru'").iloc[0]
     assert run["params.model.rnn"] == "gru"
+    assert (run["params.dataset"], run["params.synthetic.records"]) == ("synthetic", "300")
+    assert run["params.labels.unlabelled"] == "keep"
     assert "dvc exp apply as-gru" in run["tags.mlflow.note.content"]
     project("git checkout -q . && dvc checkout -q")
 
@@ -257,7 +259,7 @@ def test_an_experiment_is_set_against_the_workspace(project, monkeypatch):
     command = given("ecg-temporal compare model model")
     said = project(f"{command} --split test --out pair.csv")
     assert "model@deeper less model: " in said and "macro-AUPRC ↑" in said
-    assert "\nParams: layers 1 → 2.\n" in said
+    assert "\nParams: layers 1 → 2. Code and data: the same.\n" in said
     table = pd.read_csv(project.folder / "pair.csv").set_index("metric")
     assert table.loc["macro_auprc", "first"] == pytest.approx(
         json.loads((project.folder / "metrics/model.json").read_text())["macro_auprc"], rel=1e-5
@@ -267,7 +269,7 @@ def test_an_experiment_is_set_against_the_workspace(project, monkeypatch):
     assert table.loc["macro_auprc", "second"] == pytest.approx(applied["macro_auprc"], rel=1e-5)
     # Where the workspace has the experiment, its own are the same.
     again = project("ecg-temporal compare model@deeper model")
-    assert "+0.0000 [+0.0000, +0.0000]" in again and "\nParams: the same.\n" in again
+    assert "+0.0000 [+0.0000, +0.0000]" in again and "\nParams: the same. Code and data: the same.\n" in again
     project("git checkout -q . && dvc checkout -q && rm pair.csv")
     for wrong, why in {
         "model model@shallower": "model@shallower: unknown Git revision 'shallower'; `dvc exp list -A`",

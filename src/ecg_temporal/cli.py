@@ -85,12 +85,16 @@ def main(arguments: list[str] | None = None) -> None:
     export.add_argument("out", type=_file(".onnx"), metavar="FILE.onnx")
     register = commands.add_parser(
         "register",
-        help="the winner and the best in MLflow's model registry",
+        help="the winner and the best, or one architecture, in MLflow's model registry",
         description="Register the ensembles that the report calls enough (alias winner) and best (alias "
-        "best) in MLflow's model registry, to be served.",
+        "best) in MLflow's model registry, to be served; or that of one architecture, under its name as "
+        "alias.",
     )
     for command in (predict, explain, export):
         command.add_argument("--model", help="an architecture; default: the one that the report calls enough")
+    register.add_argument(
+        "--model", help="an architecture; default: those that the report calls enough and best"
+    )
     for command in (predict, explain, compare, export, register):
         command.add_argument(
             "--rule",

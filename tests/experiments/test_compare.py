@@ -12,7 +12,7 @@ from ecg_temporal.evaluation.fitting import fit_rule
 from ecg_temporal.evaluation.predictions import SPLITS, Predictions, rows
 from ecg_temporal.evaluation.summary import log_loss
 from ecg_temporal.experiments.compare import Pair, compare
-from ecg_temporal.experiments.page import TITLES, pair_page, params_page
+from ecg_temporal.experiments.page import TITLES, pair_page, recipe_page
 from ecg_temporal.experiments.revisions import Contender
 
 RECORDS, CLASSES = 200, list("abcd")
@@ -21,7 +21,7 @@ BOOTSTRAP = BootstrapSettings(replicates=400, seed=0, reference="cnn")
 
 
 def compared(first, second, labels, patients=PATIENTS, split="test", rules=("half", "half")):
-    both = (Contender(n, p, r, {}) for n, p, r in zip("ab", (first, second), rules, strict=True))
+    both = (Contender(n, p, r, {}, {}) for n, p, r in zip("ab", (first, second), rules, strict=True))
     return compare(*both, labels, CLASSES, patients, split, BOOTSTRAP)
 
 
@@ -116,15 +116,21 @@ def test_what_another_training_could_undo_is_not_called_a_difference():
     assert said.count("**") == 2
 
 
-def test_the_params_that_differ_are_named(case):
+def test_what_differs_of_params_code_and_data_is_named(case):
     _, predictions, _ = case
     plain, deep = (
-        Contender("", predictions, "half", {"rnn": rnn, "train.epochs": 24} | layers)
-        for rnn, layers in (("none", {}), ("gru", {"layers": 2}))
+        Contender(
+            "", predictions, "half", {"rnn": rnn, "train.epochs": 24} | layers, {"src/a.py": "1"} | code
+        )
+        for rnn, layers, code in (
+            ("none", {}, {"src/b.py": "2", "src/c.py": "3"}),
+            ("gru", {"layers": 2}, {"src/b.py": "4"}),
+        )
     )
-    assert params_page(plain, deep) == "Params: rnn none → gru; layers – → 2."
-    assert params_page(deep, plain) == "Params: rnn gru → none; layers 2 → –."
-    assert params_page(deep, deep) == "Params: the same."
+    others = " Code or data that differ: src/b.py, src/c.py."
+    assert recipe_page(plain, deep) == f"Params: rnn none → gru; layers – → 2.{others}"
+    assert recipe_page(deep, plain) == f"Params: rnn gru → none; layers 2 → –.{others}"
+    assert recipe_page(deep, deep) == "Params: the same. Code and data: the same."
 
 
 def test_the_table_has_every_metric_and_diagnosis():

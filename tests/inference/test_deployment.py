@@ -164,6 +164,27 @@ def test_where_the_winner_alone_is_at_hand_it_is_registered(store, capsys, recwa
     assert "ecg-temporal-synthetic@winner" in said.out and served.tags["dataset"] == "ptbxl"
 
 
+def test_one_architecture_is_registered_with_its_figures_and_the_runs_of_its_trainings(store, capsys):
+    figures = {"macro_auprc": 0.4, "ensemble_macro_auprc": 0.5, "ensemble_micro_f1": 0.6}
+    (store / "metrics").mkdir()
+    (store / "metrics/cnn_gru.json").write_text(json.dumps(figures))
+    of_seed = store / "models/cnn_gru/0/run.json"
+    of_seed.write_text(json.dumps({**json.loads(of_seed.read_text()), "mlflow_run_id": "5f"}))
+    lock_as_it_lies(store, "cnn_gru", "ptbxl")
+    cli.main(["register", "--model", "cnn_gru", "--rule", "half"])  # there is no report
+    assert capsys.readouterr().out == "models:/ecg-temporal-ptbxl@cnn_gru: cnn_gru, half\n"
+    client = mlflow.MlflowClient()
+    version = client.get_model_version_by_alias("ecg-temporal-ptbxl", "cnn_gru")
+    assert version.tags["training.runs"] == "5f"
+    assert client.get_run(version.run_id).data.metrics == {"ensemble_macro_auprc": 0.5}
+    (store / "metrics/cnn_gru.json").write_text(json.dumps({**figures, "ensemble_macro_auprc": 0.9}))
+    cli.main(["register", "--model", "cnn_gru", "--rule", "platt"])  # of figures that are not the lock's none
+    version = client.get_model_version_by_alias("ecg-temporal-ptbxl", "cnn_gru")
+    assert client.get_run(version.run_id).data.metrics == {}
+    with pytest.raises(SystemExit, match="models/cnn_lstm: no trained model"):
+        cli.main(["register", "--model", "cnn_lstm"])
+
+
 def test_a_store_that_does_not_answer_is_a_sentence_without_the_password(store, monkeypatch):
     report(store, "cnn_gru", "cnn_gru", 0.0, 0.0, 0.0)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:secret@127.0.0.1:9")  # nothing listens there

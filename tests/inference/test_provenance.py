@@ -55,10 +55,11 @@ def test_rules_from_other_predictions_than_those_of_the_weights_are_refused(trai
         load()
 
 
-def test_a_report_of_other_figures_than_the_metrics_is_refused(tmp_path):
+def test_a_report_of_other_figures_than_the_metrics_is_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     metrics = Path(copytree(ROOT / "metrics", tmp_path / "metrics"))
     table = Path(copy(ROOT / "reports/tables/comparison.csv", tmp_path))
-    refuse_other_results(table, metrics)
+    refuse_other_results(table)
     figures = json.loads((metrics / "cnn_gru.json").read_text())
     for name in (
         "model",
@@ -66,18 +67,18 @@ def test_a_report_of_other_figures_than_the_metrics_is_refused(tmp_path):
     ):  # the candidate changes no verdict, nor does what is not compared
         (metrics / f"{name}.json").write_text(json.dumps({**figures, "macro_auprc": 0.9}))
     (metrics / "cnn_lstm.json").unlink()
-    refuse_other_results(table, metrics)
+    refuse_other_results(table)
     (metrics / "cnn_gru.json").write_text(
         json.dumps({**figures, "macro_auprc": figures["macro_auprc"] + 1e-4})
     )
     with pytest.raises(
         ValueError, match="metrics/cnn_gru.json has macro_auprc .* of other results; `dvc repro`"
     ):
-        refuse_other_results(table, metrics)
+        refuse_other_results(table)
     for text in ("[]", "{", "{}"):
         (metrics / "cnn_gru.json").write_text(text)
         with pytest.raises(ValueError, match="is damaged"):
-            refuse_other_results(table, metrics)
+            refuse_other_results(table)
 
 
 def test_what_was_trained_on_synthetic_ecgs_says_so_whatever_params_say_now(trained, capsys):

@@ -8,7 +8,7 @@ from ecg_temporal.commands.output import refuse_unwritable, replacing
 from ecg_temporal.comparison.settings import BootstrapSettings
 from ecg_temporal.evaluation.predictions import SPLITS
 from ecg_temporal.experiments.compare import compare
-from ecg_temporal.experiments.page import pair_page, params_page
+from ecg_temporal.experiments.page import pair_page, recipe_page
 from ecg_temporal.experiments.revisions import read_contender, refuse_stale_data
 from ecg_temporal.ptbxl.raw import TABLE, read_table
 from ecg_temporal.settings import read_params, section
@@ -41,5 +41,5 @@ def run(options: argparse.Namespace) -> None:
         f"records of {len(set(patients))} patients, {fold.labels.shape[1]} classes; mean of {seeds} seeds, "
         f"{bootstrap.replicates} replicates, rule {rules}"
     )
-    print(f"{params_page(first, second)}\n")
+    print(f"{recipe_page(first, second)}\n")
     print(pair_page(pair, first.name, second.name), end="")

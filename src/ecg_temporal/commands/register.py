@@ -1,9 +1,8 @@
-"""`ecg-temporal register`: the winner and the best in MLflow's model registry."""
+"""`ecg-temporal register`: the winner and the best, or one architecture, in MLflow's model registry."""
 
 import argparse
 import os
 import sys
-from pathlib import Path
 
 from filelock import FileLock
 from mlflow.exceptions import MlflowException
@@ -15,8 +14,6 @@ from ecg_temporal.inference.registry import forget, register, registered_name
 from ecg_temporal.tracking import without_secrets
 from ecg_temporal.workspace import scratch
 
-METRICS = Path("metrics")
-
 
 def run(options: argparse.Namespace) -> None:
     """Run the command."""
@@ -25,8 +22,11 @@ def run(options: argparse.Namespace) -> None:
     try:
         # Two at once would both find that nothing is registered yet. Other clones are not kept out.
         with FileLock(scratch("register.lock")):
-            chosen = winners()
-            refuse_other_results(VERDICT.with_name("comparison.csv"), METRICS)
+            if options.model:
+                chosen = {options.model: options.model}
+            else:
+                chosen = winners()
+                refuse_other_results(VERDICT.with_name("comparison.csv"))
             for alias, name in chosen.items():
                 _register(alias, name, options.rule)
     except (MlflowException, SQLAlchemyError) as error:  # the latter from a database that is away
@@ -37,7 +37,7 @@ def _register(alias: str, name: str, rule: str) -> None:
     try:
         print(f"{register(name, rule, alias)}: {name}, {rule}")
     except ValueError as error:
-        if alias == "winner":
+        if alias != "best":
             raise
         # Published are the winner's weights alone.
         print(f"{alias} is not registered: {error}", file=sys.stderr)

@@ -40,14 +40,19 @@ def pair_page(pair: Pair, first: str, second: str) -> str:
     )
 
 
-def params_page(first: Contender, second: Contender) -> str:
-    """Return in a sentence which params the two were trained with that differ."""
+def recipe_page(first: Contender, second: Contender) -> str:
+    """Return in two sentences which params, code and data the two were trained with that differ."""
     both = {
         key: (first.settings.get(key, "–"), second.settings.get(key, "–"))
         for key in first.settings | second.settings
     }
     changed = [f"{key} {one} → {other}" for key, (one, other) in both.items() if one != other]
-    return f"Params: {'; '.join(changed)}." if changed else "Params: the same."
+    paths = sorted(first.inputs.keys() | second.inputs.keys())
+    others = [path for path in paths if first.inputs.get(path) != second.inputs.get(path)]
+    params = f"Params: {'; '.join(changed)}." if changed else "Params: the same."
+    return params + (
+        f" Code or data that differ: {', '.join(others)}." if others else " Code and data: the same."
+    )
 
 
 def _is_sure(row: dict[Any, Any]) -> bool:

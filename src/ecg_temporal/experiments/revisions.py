@@ -41,6 +41,8 @@ class Contender:
         The decision rule.
     settings : dict of str to object
         What it was trained with: the architecture's own by their plain names, others as `section.key`.
+    inputs : dict of str to str
+        The MD5 of the code and data that it was trained with, by path, from dvc.lock.
 
     """
 
@@ -48,6 +50,7 @@ class Contender:
     predictions: Predictions
     rule: str
     settings: dict[str, Any]
+    inputs: dict[str, str]
 
 
 def read_contender(name: str, splits: dict[str, Split]) -> Contender:
@@ -71,7 +74,7 @@ def read_contender(name: str, splits: dict[str, Split]) -> Contender:
     architecture, at, revision = name.partition("@")
     try:
         if not at:
-            return _read(Path(), architecture, splits, name, _written(Path(), architecture, DVCFileSystem()))
+            return _read(Path(), architecture, splits, name, *_written(Path(), architecture, DVCFileSystem()))
         with Repo() as repo:
             if not revision:  # which DVC would take for the workspace
                 raise ValueError("no revision is named after the @")
@@ -81,7 +84,7 @@ def read_contender(name: str, splits: dict[str, Split]) -> Contender:
                 raise ValueError(f"{error}; `dvc exp list -A` names the experiments") from None
         with TemporaryDirectory() as folder:
             written = _fetch(Path(folder), architecture, revision, splits)
-            return _read(Path(folder), architecture, splits, name, written)
+            return _read(Path(folder), architecture, splits, name, *written)
     except (ValueError, DvcException) as error:
         raise ValueError(f"{name}: {error}") from None
 
@@ -102,8 +105,10 @@ def refuse_stale_data(lock: Path) -> None:
         )
 
 
-def _fetch(folder: Path, architecture: str, revision: str, splits: dict[str, Split]) -> str:
-    """Copy what `_read` needs of a revision into `folder`, and return the MD5 of the predictions."""
+def _fetch(
+    folder: Path, architecture: str, revision: str, splits: dict[str, Split]
+) -> tuple[str, dict[str, str]]:
+    """Copy what `_read` needs of a revision into `folder`, and return what `_written` does."""
     files = DVCFileSystem(rev=revision)
     for path in ("params.yaml", "dvc.lock"):
         if not files.isfile(path):
@@ -134,7 +139,14 @@ def _get(files: DVCFileSystem, path: str, folder: Path) -> Path:
     return copy
 
 
-def _read(folder: Path, architecture: str, splits: dict[str, Split], name: str, written: str) -> Contender:
+def _read(
+    folder: Path,
+    architecture: str,
+    splits: dict[str, Split],
+    name: str,
+    written: str,
+    trained_with: dict[str, str],
+) -> Contender:
     params = read_params(folder / "params.yaml")
     path = folder / "predictions" / f"{architecture}.npz"
     if not path.is_file() or file_md5(path) != written:
@@ -143,7 +155,7 @@ def _read(folder: Path, architecture: str, splits: dict[str, Split], name: str, 
     ecg_id = {split: data.ecg_id for split, data in splits.items()}
     predictions = read_predictions(path, section(params, "train", TrainSettings).seeds, ecg_id)
     rule = section(params, "decision", DecisionSettings).rule
-    return Contender(name, predictions, rule, _settings(params, architecture))
+    return Contender(name, predictions, rule, _settings(params, architecture), trained_with)
 
 
 def _settings(params: dict[str, Any], architecture: str) -> dict[str, Any]:
@@ -154,8 +166,8 @@ def _settings(params: dict[str, Any], architecture: str) -> dict[str, Any]:
     return own | others
 
 
-def _written(folder: Path, architecture: str, files: DVCFileSystem) -> str:
-    """Return the MD5 of an architecture's predictions in dvc.lock, if they are what params.yaml asks for.
+def _written(folder: Path, architecture: str, files: DVCFileSystem) -> tuple[str, dict[str, str]]:
+    """Return the MD5 of an architecture's predictions, if they are what params.yaml asks for, and `inputs`.
 
     That is, made with the params, models and data that params.yaml and dvc.lock have now.
     An experiment that ran some stages alone has the other architectures, or its predictions, as they were
@@ -171,9 +183,10 @@ def _written(folder: Path, architecture: str, files: DVCFileSystem) -> str:
         raise ValueError(f"there is no architecture {architecture!r}; there are {', '.join(known)}")
     predict = stage_name("predict", architecture)
     remedy = f"run {predict} (`dvc repro`, or `dvc exp run` with it as target)"
+    trained: dict[str, Any] = {}
     for seed in section(params, "train", TrainSettings).seeds:
-        trained = lock.get(stage_name("train", architecture, seed))
-        if trained is None:
+        trained = lock.get(stage_name("train", architecture, seed), {})
+        if not trained:
             raise ValueError(f"{architecture} was not trained with seed {seed}; {remedy}")
         for key, value in parameters(trained).items():
             if _value(params, key) != value:
@@ -193,7 +206,7 @@ def _written(folder: Path, architecture: str, files: DVCFileSystem) -> str:
                 f"{architecture} was predicted with other {what} than dvc.lock has now; "
                 f"`dvc checkout`, then {remedy}"
             )
-    return written
+    return written, inputs(trained)
 
 
 def _folder(files: DVCFileSystem, folder: str) -> str | None:

@@ -21,8 +21,8 @@ from ecg_temporal.models.settings import CANDIDATE
 from ecg_temporal.ptbxl.settings import dataset_of
 from ecg_temporal.settings import read_params
 
-MODELS, DECISIONS = Path("models"), Path("decisions")
-"""DVC's folders of trained weights and of the decision rules that were learned with them."""
+MODELS, DECISIONS, METRICS = Path("models"), Path("decisions"), Path("metrics")
+"""DVC's folders of trained weights, of the decision rules that were learned with them, and of figures."""
 
 
 def refuse_mismatch(name: str, models: Path, decisions: Path) -> None:
@@ -62,15 +62,13 @@ def refuse_mismatch(name: str, models: Path, decisions: Path) -> None:
         )
 
 
-def refuse_other_results(table: Path, metrics: Path) -> None:
-    """Refuse a report whose compared architectures have other figures than `metrics`.
+def refuse_other_results(table: Path) -> None:
+    """Refuse a report whose compared architectures have other figures than METRICS.
 
     Parameters
     ----------
     table : Path
-        The report's comparison.csv.
-    metrics : Path
-        DVC's folder of figures; of an architecture that it lacks the report's is taken.
+        The report's comparison.csv. Of an architecture that METRICS lacks its figure is taken.
 
     Raises
     ------
@@ -81,7 +79,7 @@ def refuse_other_results(table: Path, metrics: Path) -> None:
     try:
         with table.open(encoding="utf-8", newline="") as file:
             reported = {row["name"]: float(row[VERDICT_METRIC]) for row in csv.DictReader(file)}
-        compared = {name: metrics / f"{name}.json" for name in reported if name != CANDIDATE}
+        compared = {name: METRICS / f"{name}.json" for name in reported if name != CANDIDATE}
         figures = {
             name: json.loads(path.read_text(encoding="utf-8"))[VERDICT_METRIC]
             for name, path in compared.items()
@@ -89,7 +87,7 @@ def refuse_other_results(table: Path, metrics: Path) -> None:
         }
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise ValueError(
-            f"{table} or {metrics} is damaged ({error!r}); `git checkout` it, or `dvc repro`"
+            f"{table} or {METRICS} is damaged ({error!r}); `git checkout` it, or `dvc repro`"
         ) from None
     for name, found in figures.items():
         if not math.isclose(found, reported[name], rel_tol=1e-5, abs_tol=1e-5):  # the table has six digits
@@ -97,6 +95,15 @@ def refuse_other_results(table: Path, metrics: Path) -> None:
                 f"{compared[name]} has {VERDICT_METRIC} {found:.4f}, {table} {reported[name]:.4f}: the "
                 "report is of other results; `dvc repro`"
             )
+
+
+def read_figures(name: str) -> dict[str, float]:
+    """Return an architecture's figures in METRICS; none unless dvc.lock has them of its evaluation."""
+    path = METRICS / f"{name}.json"
+    evaluation = _stages(MODELS).get(stage_name("evaluate", name), {})
+    if not path.is_file() or file_md5(path) != outputs(evaluation).get(path.as_posix()):
+        return {}
+    return dict(json.loads(path.read_text(encoding="utf-8")))
 
 
 def is_evaluated(name: str) -> bool:

@@ -1,6 +1,7 @@
 """Trained ensembles in MLflow's model registry, by alias."""
 
 import hashlib
+import json
 import tempfile
 from importlib.metadata import version
 from pathlib import Path
@@ -15,13 +16,15 @@ from ecg_temporal import tracking
 from ecg_temporal.evaluation.decisions import read_rules
 from ecg_temporal.inference import serving
 from ecg_temporal.inference.predictor import load_predictor
-from ecg_temporal.inference.provenance import DECISIONS, MODELS, is_evaluated, trained_on
+from ecg_temporal.inference.provenance import DECISIONS, MODELS, is_evaluated, read_figures, trained_on
 from ecg_temporal.lock import stage_name
 from ecg_temporal.ptbxl.settings import SyntheticSettings
 from ecg_temporal.ptbxl.synthetic import generate
 from ecg_temporal.training.hardware import choose_hardware
 
 PACKAGE = Path(serving.__file__).parents[1]
+OF_NO_RULE = ("ensemble_macro_auprc", "ensemble_macro_auprc_common", "ensemble_macro_auroc")
+"""The figures of metrics/ that are of a registered ensemble whatever its rule."""
 REQUIREMENTS = ("mlflow", "numpy", "pandas", "pydantic", "pyyaml", "scipy", "torch")
 
 
@@ -100,10 +103,14 @@ def register(architecture: str, rule: str, alias: str) -> str:
             client.set_registered_model_alias(name, alias, registered.version)
             return f"models:/{name}@{alias}"
     tags |= origin
+    if runs := ",".join(filter(None, (_training_run(architecture, seed) for seed in seeds))):
+        tags["training.runs"] = runs
     with (
         tempfile.TemporaryDirectory() as folder,
         mlflow.start_run(experiment_id=experiment, run_name=f"{architecture} {alias}", tags=tags),
     ):
+        figures = read_figures(architecture)
+        mlflow.log_metrics({name: figures[name] for name in OF_NO_RULE if name in figures})
         # Of the stages' outputs the ones that predicting needs.
         staged = Path(folder)
         for seed in seeds:
@@ -138,6 +145,13 @@ def forget(alias: str, dataset: str) -> bool:
         return False
     client.delete_registered_model_alias(name, alias)
     return True
+
+
+def _training_run(architecture: str, seed: int) -> str | None:
+    """Return the MLflow run in which a seed was trained, if MLflow had taken it."""
+    path = MODELS / architecture / str(seed) / "run.json"
+    found: str | None = json.loads(path.read_text(encoding="utf-8")).get("mlflow_run_id")
+    return found
 
 
 def _is_committed() -> bool:
