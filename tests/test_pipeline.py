@@ -270,6 +270,13 @@ def test_an_experiment_is_set_against_the_workspace(project, monkeypatch):
     # Where the workspace has the experiment, its own are the same.
     again = project("ecg-temporal compare model@deeper model")
     assert "+0.0000 [+0.0000, +0.0000]" in again and "\nParams: the same. Code and data: the same.\n" in again
+    lock = yaml.safe_load((project.folder / "dvc.lock").read_text())
+    for stage, path in (("train_model@0", "stages/train.py"), ("predict_model@model", "stages/predict.py")):
+        (code,) = (dep for dep in lock["stages"][stage]["deps"] if dep["path"] == path)
+        code["md5"] = "0" * 32
+    (project.folder / "dvc.lock").write_text(yaml.safe_dump(lock, sort_keys=False))
+    again = project("ecg-temporal compare model@deeper model")
+    assert "\nParams: the same. Code or data that differ: stages/predict.py, stages/train.py.\n" in again
     project("git checkout -q . && dvc checkout -q && rm pair.csv")
     for wrong, why in {
         "model model@shallower": "model@shallower: unknown Git revision 'shallower'; `dvc exp list -A`",

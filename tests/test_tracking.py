@@ -97,6 +97,20 @@ def test_a_run_that_goes_on_in_another_experiment_says_so(store, monkeypatch):
     assert run.info.start_time == record["begun"]
 
 
+def test_params_of_the_data_that_changed_meanwhile_do_not_end_a_resumed_run(store, capsys):
+    with pytest.raises(KeyboardInterrupt), tracking.run("synthetic", "x-0", {"fetch": "fail"}, {}) as run:
+        run.log_epoch({"epoch": 1, "train_loss": 1.0})
+        checkpoint = json.loads(json.dumps(run.record))  # saved before the epoch is sent
+        run.push()
+        raise KeyboardInterrupt
+    with tracking.run("synthetic", "x-0", {"fetch": "skip"}, {}, checkpoint) as run:
+        run.log_epoch({"epoch": 2, "train_loss": 0.5})
+        run.push()
+    found = mlflow.get_run(run.record["id"])
+    assert found.info.status == "FINISHED" and found.data.params == {"fetch": "fail"}
+    assert steps(run.record["id"]) == [1, 2] and "does not take" not in capsys.readouterr().err
+
+
 def test_killed_between_sending_an_epoch_and_noting_it_the_run_is_found_again(store):
     with pytest.raises(KeyboardInterrupt), tracking.run("synthetic", "x-0", {}, {}) as run:
         run.log_epoch({"epoch": 1, "train_loss": 1.0})

@@ -11,6 +11,7 @@ PyTorch), and never fails for it: what the store does not take is kept on disk f
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -120,7 +121,8 @@ def run(
         {
             "dataset": dataset,
             "name": name,
-            "params": {key: str(value) for key, value in params.items()},
+            # MLflow refuses a param that changes, as those of data may that stayed the same.
+            "params": resume["params"] if resume else {key: str(value) for key, value in params.items()},
             "tags": tags | {"mlflow.note.content": _description(tags)},
             "begun": resume["begun"] if resume else _now(),
             "key": resume["key"] if resume else uuid.uuid4().hex,
@@ -227,9 +229,10 @@ def configure(dataset: str) -> str:
         name = f"{EXPERIMENT}-{dataset}"
         if experiment := mlflow.get_experiment_by_name(name):
             if experiment.lifecycle_stage == "deleted":
+                restore = f"mlflow experiments restore -x {experiment.experiment_id}"
                 raise MlflowException(
-                    f"the experiment {name} was deleted; MLFLOW_TRACKING_URI={uri} mlflow experiments "
-                    f"restore -x {experiment.experiment_id} brings it back"
+                    f"the experiment {name} was deleted; "
+                    f"`MLFLOW_TRACKING_URI={shlex.quote(uri)} {restore}` brings it back"
                 )
             return str(experiment.experiment_id)
         location = (root / "mlartifacts").as_uri() if uri.startswith(SQLITE) else None  # a server has its own

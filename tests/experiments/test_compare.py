@@ -120,11 +120,11 @@ def test_what_differs_of_params_code_and_data_is_named(case):
     _, predictions, _ = case
     plain, deep = (
         Contender(
-            "", predictions, "half", {"rnn": rnn, "train.epochs": 24} | layers, {"src/a.py": "1"} | code
+            "", predictions, "half", {"rnn": rnn, "train.epochs": 24} | layers, {"src/a.py": {"1"}} | code
         )
         for rnn, layers, code in (
-            ("none", {}, {"src/b.py": "2", "src/c.py": "3"}),
-            ("gru", {"layers": 2}, {"src/b.py": "4"}),
+            ("none", {}, {"src/b.py": {"2"}, "src/c.py": {"3"}}),
+            ("gru", {"layers": 2}, {"src/b.py": {"2", "4"}}),
         )
     )
     others = " Code or data that differ: src/b.py, src/c.py."

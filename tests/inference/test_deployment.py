@@ -166,6 +166,7 @@ def test_where_the_winner_alone_is_at_hand_it_is_registered(store, capsys, recwa
 
 def test_one_architecture_is_registered_with_its_figures_and_the_runs_of_its_trainings(store, capsys):
     figures = {"macro_auprc": 0.4, "ensemble_macro_auprc": 0.5, "ensemble_micro_f1": 0.6}
+    figures["ensemble_macro_auprc_common"] = None  # no class has ten positives
     (store / "metrics").mkdir()
     (store / "metrics/cnn_gru.json").write_text(json.dumps(figures))
     of_seed = store / "models/cnn_gru/0/run.json"
@@ -181,8 +182,13 @@ def test_one_architecture_is_registered_with_its_figures_and_the_runs_of_its_tra
     cli.main(["register", "--model", "cnn_gru", "--rule", "platt"])  # of figures that are not the lock's none
     version = client.get_model_version_by_alias("ecg-temporal-ptbxl", "cnn_gru")
     assert client.get_run(version.run_id).data.metrics == {}
-    with pytest.raises(SystemExit, match="models/cnn_lstm: no trained model"):
-        cli.main(["register", "--model", "cnn_lstm"])
+    for wrong, why in (
+        ("cnn_lstm", "models/cnn_lstm: no trained model"),
+        ("best", "--model best: "),
+        ("v1", "--model v1: "),
+    ):
+        with pytest.raises(SystemExit, match=why):
+            cli.main(["register", "--model", wrong])
 
 
 def test_a_store_that_does_not_answer_is_a_sentence_without_the_password(store, monkeypatch):

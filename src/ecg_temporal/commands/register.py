@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 import sys
 
 from filelock import FileLock
@@ -14,6 +15,9 @@ from ecg_temporal.inference.registry import forget, register, registered_name
 from ecg_temporal.tracking import without_secrets
 from ecg_temporal.workspace import scratch
 
+RESERVED = re.compile(r"winner|best|latest|v\d+")
+"""Aliases that mean something else here or to MLflow."""
+
 
 def run(options: argparse.Namespace) -> None:
     """Run the command."""
@@ -23,6 +27,10 @@ def run(options: argparse.Namespace) -> None:
         # Two at once would both find that nothing is registered yet. Other clones are not kept out.
         with FileLock(scratch("register.lock")):
             if options.model:
+                if RESERVED.fullmatch(options.model):
+                    raise ValueError(
+                        f"--model {options.model}: as an alias it means something else; rename it"
+                    )
                 chosen = {options.model: options.model}
             else:
                 chosen = winners()

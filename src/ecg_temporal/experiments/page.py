@@ -41,14 +41,14 @@ def pair_page(pair: Pair, first: str, second: str) -> str:
 
 
 def recipe_page(first: Contender, second: Contender) -> str:
-    """Return in two sentences which params, code and data the two were trained with that differ."""
+    """Return in two sentences which params, code and data the two were made with that differ."""
     both = {
         key: (first.settings.get(key, "–"), second.settings.get(key, "–"))
         for key in first.settings | second.settings
     }
     changed = [f"{key} {one} → {other}" for key, (one, other) in both.items() if one != other]
-    paths = sorted(first.inputs.keys() | second.inputs.keys())
-    others = [path for path in paths if first.inputs.get(path) != second.inputs.get(path)]
+    paths = sorted(first.made_with.keys() | second.made_with.keys())
+    others = [path for path in paths if first.made_with.get(path) != second.made_with.get(path)]
     params = f"Params: {'; '.join(changed)}." if changed else "Params: the same."
     return params + (
         f" Code or data that differ: {', '.join(others)}." if others else " Code and data: the same."

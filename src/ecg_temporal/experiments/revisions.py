@@ -41,8 +41,8 @@ class Contender:
         The decision rule.
     settings : dict of str to object
         What it was trained with: the architecture's own by their plain names, others as `section.key`.
-    inputs : dict of str to str
-        The MD5 of the code and data that it was trained with, by path, from dvc.lock.
+    made_with : dict of str to set of str
+        The MD5 of the code and data that its seeds were trained and predicted with, by path, from dvc.lock.
 
     """
 
@@ -50,7 +50,7 @@ class Contender:
     predictions: Predictions
     rule: str
     settings: dict[str, Any]
-    inputs: dict[str, str]
+    made_with: dict[str, set[str]]
 
 
 def read_contender(name: str, splits: dict[str, Split]) -> Contender:
@@ -107,7 +107,7 @@ def refuse_stale_data(lock: Path) -> None:
 
 def _fetch(
     folder: Path, architecture: str, revision: str, splits: dict[str, Split]
-) -> tuple[str, dict[str, str]]:
+) -> tuple[str, dict[str, set[str]]]:
     """Copy what `_read` needs of a revision into `folder`, and return what `_written` does."""
     files = DVCFileSystem(rev=revision)
     for path in ("params.yaml", "dvc.lock"):
@@ -145,7 +145,7 @@ def _read(
     splits: dict[str, Split],
     name: str,
     written: str,
-    trained_with: dict[str, str],
+    made_with: dict[str, set[str]],
 ) -> Contender:
     params = read_params(folder / "params.yaml")
     path = folder / "predictions" / f"{architecture}.npz"
@@ -155,7 +155,7 @@ def _read(
     ecg_id = {split: data.ecg_id for split, data in splits.items()}
     predictions = read_predictions(path, section(params, "train", TrainSettings).seeds, ecg_id)
     rule = section(params, "decision", DecisionSettings).rule
-    return Contender(name, predictions, rule, _settings(params, architecture), trained_with)
+    return Contender(name, predictions, rule, _settings(params, architecture), made_with)
 
 
 def _settings(params: dict[str, Any], architecture: str) -> dict[str, Any]:
@@ -166,8 +166,8 @@ def _settings(params: dict[str, Any], architecture: str) -> dict[str, Any]:
     return own | others
 
 
-def _written(folder: Path, architecture: str, files: DVCFileSystem) -> tuple[str, dict[str, str]]:
-    """Return the MD5 of an architecture's predictions, if they are what params.yaml asks for, and `inputs`.
+def _written(folder: Path, architecture: str, files: DVCFileSystem) -> tuple[str, dict[str, set[str]]]:
+    """Return the MD5 of an architecture's predictions, if params.yaml asks for them, and its `made_with`.
 
     That is, made with the params, models and data that params.yaml and dvc.lock have now.
     An experiment that ran some stages alone has the other architectures, or its predictions, as they were
@@ -183,16 +183,17 @@ def _written(folder: Path, architecture: str, files: DVCFileSystem) -> tuple[str
         raise ValueError(f"there is no architecture {architecture!r}; there are {', '.join(known)}")
     predict = stage_name("predict", architecture)
     remedy = f"run {predict} (`dvc repro`, or `dvc exp run` with it as target)"
-    trained: dict[str, Any] = {}
+    stages = []
     for seed in section(params, "train", TrainSettings).seeds:
-        trained = lock.get(stage_name("train", architecture, seed), {})
-        if not trained:
+        trained = lock.get(stage_name("train", architecture, seed))
+        if trained is None:
             raise ValueError(f"{architecture} was not trained with seed {seed}; {remedy}")
         for key, value in parameters(trained).items():
             if _value(params, key) != value:
                 raise ValueError(
                     f"{architecture} was trained with another {key} than params.yaml has; {remedy}"
                 )
+        stages.append(trained)
     predicted = lock.get(predict, {})
     written = outputs(predicted).get(f"predictions/{architecture}.npz")
     if written is None:
@@ -206,7 +207,12 @@ def _written(folder: Path, architecture: str, files: DVCFileSystem) -> tuple[str
                 f"{architecture} was predicted with other {what} than dvc.lock has now; "
                 f"`dvc checkout`, then {remedy}"
             )
-    return written, inputs(trained)
+    made_with: dict[str, set[str]] = {}
+    for stage in (*stages, predicted):
+        for path, md5 in inputs(stage).items():
+            if path != f"models/{architecture}":
+                made_with.setdefault(path, set()).add(md5)
+    return written, made_with
 
 
 def _folder(files: DVCFileSystem, folder: str) -> str | None:

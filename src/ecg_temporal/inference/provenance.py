@@ -97,8 +97,11 @@ def refuse_other_results(table: Path) -> None:
             )
 
 
-def read_figures(name: str) -> dict[str, float]:
-    """Return an architecture's figures in METRICS; none unless dvc.lock has them of its evaluation."""
+def read_figures(name: str) -> dict[str, float | None]:
+    """Return an architecture's figures in METRICS; none unless dvc.lock has them of its evaluation.
+
+    One is None where it is not defined, as no class has enough positives.
+    """
     path = METRICS / f"{name}.json"
     evaluation = _stages(MODELS).get(stage_name("evaluate", name), {})
     if not path.is_file() or file_md5(path) != outputs(evaluation).get(path.as_posix()):

@@ -110,7 +110,8 @@ def register(architecture: str, rule: str, alias: str) -> str:
         mlflow.start_run(experiment_id=experiment, run_name=f"{architecture} {alias}", tags=tags),
     ):
         figures = read_figures(architecture)
-        mlflow.log_metrics({name: figures[name] for name in OF_NO_RULE if name in figures})
+        known = {name: figures.get(name) for name in OF_NO_RULE}
+        mlflow.log_metrics({name: value for name, value in known.items() if value is not None})
         # Of the stages' outputs the ones that predicting needs.
         staged = Path(folder)
         for seed in seeds:
