@@ -114,11 +114,20 @@ def test_an_architecture_name_with_a_slash_is_refused():
         check(params)
 
 
+def run_stage(folder, script, *arguments, options=(), **environment):
+    return subprocess.run(
+        [sys.executable, *options, ROOT / "stages" / script, *arguments],
+        cwd=folder,
+        env={"PYTHONPATH": str(ROOT / "src"), **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
 def test_the_stage_refuses_in_a_moment(tmp_path):
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(changed("model/rnn", "grru")))
-    command = [sys.executable, "-X", "importtime", ROOT / "stages" / "check_params.py"]
-    environment = {"PYTHONPATH": str(ROOT / "src")}
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    done = run_stage(tmp_path, "check_params.py", options=["-X", "importtime"])
     assert done.returncode == 1
     assert "model.rnn = 'grru': must be none, one of lstm, gru, bilstm, bigru" in done.stderr
     assert "Traceback" not in done.stderr
@@ -131,14 +140,7 @@ def test_models_of_seeds_that_params_do_not_name_are_refused_before_dvc_has_them
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(changed("train/seeds", [0, 2])))
     for name in ("cnn/0", "cnn/1", "cnn/.2.host.7.tmp", "cnn/13", "gone/1"):
         (tmp_path / "models" / name).mkdir(parents=True)
-    done = subprocess.run(
-        [sys.executable, ROOT / "stages" / f"{stage}.py", "cnn"],
-        cwd=tmp_path,
-        env={"PYTHONPATH": str(ROOT / "src")},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_stage(tmp_path, f"{stage}.py", "cnn")
     assert done.returncode == 1 and "Traceback" not in done.stderr
     assert "models/cnn/1, models/cnn/13: of what params.yaml does not name." in done.stderr
 
@@ -149,14 +151,7 @@ def test_predictions_of_architectures_that_params_do_not_name_are_refused_before
     (tmp_path / "predictions").mkdir()
     for name in ("cnn.npz", "model.npz", "gone.npz", ".cnn.npz.host.7.tmp"):
         (tmp_path / "predictions" / name).touch()
-    done = subprocess.run(
-        [sys.executable, ROOT / "stages" / "report.py"],
-        cwd=tmp_path,
-        env={"PYTHONPATH": str(ROOT / "src")},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_stage(tmp_path, "report.py")
     assert done.returncode == 1 and "Traceback" not in done.stderr
     assert "report: predictions/gone.npz: of what params.yaml does not name." in done.stderr
 
@@ -168,14 +163,7 @@ def test_what_is_left_over_is_refused_before_anything_runs(tmp_path, left):
         (tmp_path / path).mkdir(parents=True)
 
     def refused():
-        done = subprocess.run(
-            [sys.executable, ROOT / "stages" / "check_params.py"],
-            cwd=tmp_path,
-            env={"PYTHONPATH": str(ROOT / "src")},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = run_stage(tmp_path, "check_params.py")
         return done.stderr if done.returncode else ""
 
     assert refused() == ""
@@ -193,14 +181,7 @@ def test_records_that_were_read_with_another_table_of_labels_are_refused(tmp_pat
 
     def check_with(digest, **environment):
         manifest.write_text(json.dumps({"sources": {"labels.csv": f"SHA-256 {digest}"}}))
-        return subprocess.run(
-            [sys.executable, ROOT / "stages" / "check_params.py"],
-            cwd=tmp_path,
-            env={"PYTHONPATH": str(ROOT / "src"), **environment},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        return run_stage(tmp_path, "check_params.py", **environment)
 
     digest = hashlib.sha256(b"record,labels\na,AF\n").hexdigest()
     assert check_with(digest, OWN_DIR="mine").returncode == 0
