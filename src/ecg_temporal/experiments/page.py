@@ -50,9 +50,8 @@ def recipe_page(first: Contender, second: Contender) -> str:
     paths = sorted(first.made_with.keys() | second.made_with.keys())
     others = [path for path in paths if first.made_with.get(path) != second.made_with.get(path)]
     params = f"Params: {'; '.join(changed)}." if changed else "Params: the same."
-    return params + (
-        f" Code or data that differ: {', '.join(others)}." if others else " Code and data: the same."
-    )
+    made = f"Code or data that differ: {', '.join(others)}." if others else "Code and data: the same."
+    return f"{params} {made}"
 
 
 def _is_sure(row: dict[Any, Any]) -> bool:

@@ -110,8 +110,9 @@ def register(architecture: str, rule: str, alias: str) -> str:
         mlflow.start_run(experiment_id=experiment, run_name=f"{architecture} {alias}", tags=tags),
     ):
         figures = read_figures(architecture)
-        known = {name: figures.get(name) for name in OF_NO_RULE}
-        mlflow.log_metrics({name: value for name, value in known.items() if value is not None})
+        for metric in OF_NO_RULE:
+            if (figure := figures.get(metric)) is not None:
+                mlflow.log_metric(metric, figure)
         # Of the stages' outputs the ones that predicting needs.
         staged = Path(folder)
         for seed in seeds:
