@@ -1,3 +1,4 @@
+import re
 from itertools import cycle
 
 import numpy as np
@@ -156,6 +157,16 @@ def test_all_that_was_found_is_drawn_and_of_a_long_record_the_first_ten_seconds(
     paper = draw_ecg(*drawn[0]).axes[0]
     shades = np.concatenate([image.get_array() for image in paper.get_images()])
     np.testing.assert_allclose(shades, found / np.abs(found).max(), rtol=1e-6)
+
+
+def test_what_is_told_of_a_long_record_is_of_the_seconds_that_are_drawn(trained, splits, capsys):
+    signals = np.tile(splits["test"].signals[0], 2)
+    for name, dead in (("first", slice(0, 1000)), ("second", slice(1000, 2000))):
+        without = signals.copy()
+        without[6, dead] = 5
+        write(trained / "records", name, without)
+        cli.main(["explain", f"records/{name}", "IMI", "--model", "cnn_gru", "--out", "why.png"])
+    assert re.findall("records/.*constant", capsys.readouterr().err) == ["records/first: lead V1 is constant"]
 
 
 def test_rounding_is_not_painted_in_full(splits):
