@@ -35,6 +35,21 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.fixture(scope="session")
+def committed():
+    """Skip what holds of the committed results alone, where the workspace has others."""
+    results = ["params.yaml", "dvc.lock", "metrics", "reports", "published"]
+    asked = subprocess.run(
+        ["git", "status", "--porcelain", "--", *results],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if asked.stdout:
+        pytest.skip(f"these are not as committed, so README may say other things:\n{asked.stdout}")
+
+
+@pytest.fixture(scope="session")
 def ptbxl_tree(tmp_path_factory):
     """The real PTB-XL, or its first 300 ids: a tree as PhysioNet lays it out."""
     if tree := os.environ.get("PTBXL_DIR"):

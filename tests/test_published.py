@@ -25,6 +25,7 @@ def stored(md5):
     return REMOTE / md5[:2] / md5[2:]
 
 
+@pytest.mark.usefixtures("committed")
 def test_what_is_published_is_what_dvc_lock_has_of_the_winner_and_nothing_else():
     lock = yaml.safe_load((ROOT / "dvc.lock").read_text())["stages"]
     seeds = yaml.safe_load((ROOT / "params.yaml").read_text())["train"]["seeds"]

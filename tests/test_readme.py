@@ -21,6 +21,7 @@ PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
 PUBLISHED = {*PARAMS["architectures"], "model"}
 
 
+@pytest.mark.usefixtures("committed")
 def test_the_published_table_is_what_the_stages_found():
     rows = [line for line in README.splitlines() if re.match(r"\| (cnn|model|nothing|always|arXiv)", line)]
     cells = {row[0]: row for row in ([cell.strip(" *") for cell in line.split("|")[1:-1]] for line in rows)}
@@ -43,6 +44,7 @@ def test_the_citation_has_types_that_its_format_knows():
     assert {each["type"] for each in found["references"]} <= {"article", "data", "software"}  # no dataset
 
 
+@pytest.mark.usefixtures("committed")
 @pytest.mark.parametrize("name", sorted(PUBLISHED))
 def test_every_published_training_is_of_the_epochs_and_seeds_of_the_params(name):
     history = pd.read_csv(ROOT / "metrics" / "history" / f"{name}.csv")
@@ -50,6 +52,7 @@ def test_every_published_training_is_of_the_epochs_and_seeds_of_the_params(name)
     assert history.groupby("seed")["epoch"].size().to_dict() == expected
 
 
+@pytest.mark.usefixtures("committed")
 def test_the_verdict_is_the_one_that_the_report_stage_computed():
     (verdict,) = re.findall(r"^(\*\*.*?\.) How this is decided", REPORT, re.MULTILINE)
     assert f"\n\n{verdict}\n\n" in README

@@ -54,7 +54,8 @@ def test_a_missing_file_is_refused():
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"size": 1, "sice": 2}, "a.sice is not a known key"),
+        ({"size": 1, "sice": 2}, "a.sice is not a known key; known are size, rate$"),
+        (None, "a = None: must be a section with size, rate$"),
         ({}, "a.size is missing"),
         ({"size": "1"}, r"a.size = '1': must be a valid integer"),
         ({"size": True}, "a.size = True"),

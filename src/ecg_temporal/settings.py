@@ -79,7 +79,9 @@ def parse(settings: type[S], values: Any, where: str = "") -> S:
     try:
         return settings.model_validate(values)
     except ValidationError as error:
-        raise ParamsError("params.yaml: " + "; ".join(_describe(e, where) for e in error.errors())) from None
+        keys = ", ".join(settings.model_fields)
+        told = "; ".join(_describe(each, where, keys) for each in error.errors())
+        raise ParamsError(f"params.yaml: {told}") from None
 
 
 def section(params: dict[str, Any], key: str, settings: type[S]) -> S:
@@ -98,13 +100,15 @@ def section(params: dict[str, Any], key: str, settings: type[S]) -> S:
     return parse(settings, values, key)
 
 
-def _describe(error: Any, where: str) -> str:
+def _describe(error: Any, where: str, keys: str) -> str:
     loc = [str(part) for part in error["loc"]]
     key = ".".join([where, *loc] if where else loc)
     if error["type"] == "missing":
         return f"{key} is missing"
     if error["type"] == "extra_forbidden":
-        return f"{key} is not a known key"
+        return f"{key} is not a known key; known are {keys}"
+    if error["type"] == "model_type":
+        return f"{key} = {error['input']!r}: must be a section with {keys}"
     message = (
         error["msg"].removeprefix("Value error, ").removeprefix("Input ").replace("should be", "must be")
     )

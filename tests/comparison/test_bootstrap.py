@@ -7,6 +7,7 @@ from scipy import stats
 from sklearn import metrics as sk
 
 from closure import ROOT
+from ecg_temporal.comparison import bootstrap
 from ecg_temporal.comparison.bootstrap import (
     class_differences,
     differences,
@@ -277,6 +278,13 @@ def test_differences_and_intervals_are_of_their_own_samples():
     np.testing.assert_allclose(classes["difference"], c - a)
 
 
+def test_a_metric_without_its_weighted_form_is_refused_by_name(monkeypatch):
+    monkeypatch.setattr(bootstrap, "headline_metrics", lambda *each: headline_metrics(*each) | {"lrap": 1.0})
+    labels = np.eye(4, dtype=np.uint8)
+    with pytest.raises(ValueError, match="do not both have lrap"):
+        resample(labels, labels[None].astype(float), labels[None].astype(bool), draw(np.arange(4), 5, 0))
+
+
 def test_holm_is_the_step_down_correction():
     p = pd.Series([0.01, 0.04, np.nan, 0.03, 0.5])
     assert holm(p).round(10).tolist()[:2] == [0.04, 0.09]
@@ -284,6 +292,7 @@ def test_holm_is_the_step_down_correction():
     assert holm(p).round(10).tolist()[3:] == [0.09, 0.5]
 
 
+@pytest.mark.usefixtures("committed")
 def test_macro_auprc_of_one_fold_is_too_high():
     """As docs/findings.md says: PTB-XL's classes at `cnn`'s AUROCs, against a fold of 100,000 records."""
     classes = pd.read_csv(ROOT / "metrics/per_class/cnn.csv")

@@ -19,7 +19,7 @@ from made_up import ARCHITECTURES, BOOTSTRAP, CLASSES, PATIENTS, PROBES, RECIPE,
 
 def test_the_findings_say_what_was_put_into_the_data(case):
     _, labels, results, findings = case
-    assert findings.best == "cnn_mixed" and findings.recurrent == "cnn_mixed"
+    assert findings.best == "cnn_mixed" and findings.best_recurrent == "cnn_mixed"
     assert findings.verdict.least in ("cnn_bilstm", "cnn_mixed")  # cnn is measurably worse
     worse = findings.from_best.set_index(["architecture", "metric"]).loc[("cnn", "macro_auprc")]
     assert worse["high"] < 0 and worse["p_holm"] < 0.05

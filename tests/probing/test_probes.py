@@ -8,7 +8,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from defaults import FP32
 from ecg_temporal.evaluation.metrics import average_precision
 from ecg_temporal.models.classifier import ECGClassifier
-from ecg_temporal.models.settings import ArchitectureSettings, TrunkSettings
+from ecg_temporal.models.settings import CELLS, ArchitectureSettings, TrunkSettings
 from ecg_temporal.probing import cost
 from ecg_temporal.probing.cost import latency, multiply_accumulates, training_step_memory, training_step_time
 from ecg_temporal.probing.probes import cropped_logits, permuted_logits, receptive_field
@@ -96,6 +96,18 @@ def test_a_recurrent_layer_multiplies_its_weights_once_a_frame(rnn, gates, direc
     frames, inputs, hidden = 250, 16, 8
     recurrent = frames * directions * gates * hidden * (inputs + hidden)
     assert extra == pieces * (recurrent + 23 * 2 * (directions * hidden - inputs))  # of the classifier
+
+
+@pytest.mark.parametrize("rnn", CELLS)
+def test_every_weight_of_every_cell_is_counted(rnn):
+    assert multiply_accumulates(model(rnn), torch.zeros(1, 12, 1000)) > 0
+
+
+def test_weights_that_nothing_counts_are_refused():
+    net = model()
+    net.linear = torch.nn.Sequential(torch.nn.Linear(16, 4), torch.nn.Bilinear(4, 4, 23))
+    with pytest.raises(ValueError, match=r"how often linear\.1\.weight are multiplied is not known"):
+        multiply_accumulates(net, torch.zeros(1, 12, 1000))
 
 
 def test_latency_is_the_shortest_in_milliseconds_once_warm(monkeypatch):

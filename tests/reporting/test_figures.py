@@ -3,6 +3,7 @@ from itertools import combinations
 
 import numpy as np
 import pandas as pd
+import pytest
 from matplotlib.transforms import Bbox
 
 from closure import ROOT
@@ -24,6 +25,7 @@ def test_the_paper_is_drawn_beside_ptb_xl_alone(case):
         assert (any("arXiv:2601.18830" in text for text in texts)) == on_ptbxl
 
 
+@pytest.mark.usefixtures("committed")
 def test_names_in_the_first_figure_cover_no_other_name_no_point_and_no_error_bar():
     table = pd.read_csv(ROOT / "reports" / "tables" / "comparison.csv")
     params = read_params(ROOT / "params.yaml")["architectures"]

@@ -162,7 +162,7 @@ def test_a_report_of_one_architecture_says_nothing_that_is_not_so(case, splits, 
     reference = BOOTSTRAP.model_copy(update={"reference": names[0]})
     alone = replace(RECIPE, architectures=few, bootstrap=reference)
     found = find(alone, CLASSES, labels, PATIENTS, predictions, probes, results)
-    assert found.recurrent is None
+    assert found.best_recurrent is None
     page = unescape(page_of(labels, results, found, splits, alone))
     assert "with less temporal modelling" not in page and "starts at" not in page
     none, itself = "No recurrent architecture is compared.", "The best with recurrence, cnn_"
@@ -176,7 +176,7 @@ def test_a_recurrent_reference_is_not_set_against_itself(case, splits):
     reference = BOOTSTRAP.model_copy(update={"reference": "cnn_mixed"})
     against = replace(RECIPE, bootstrap=reference)
     found = find(against, CLASSES, labels, PATIENTS, predictions, probes, results)
-    assert found.recurrent is None
+    assert found.best_recurrent is None
     page = page_of(labels, results, found, splits, against)
     assert "The best with recurrence, cnn_mixed, is what the others are set against." in page
 

@@ -1,11 +1,13 @@
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from ecg_temporal.evaluation.settings import RULES
-from ecg_temporal.models.settings import ArchitectureSettings
-from ecg_temporal.reporting.style import RULE_TEXTS, describe, leaning, order_shown
+from ecg_temporal.models.settings import CELLS, ArchitectureSettings
+from ecg_temporal.reporting import style
+from ecg_temporal.reporting.style import CELL_NAMES, FAMILIES, RULE_TEXTS, describe, leaning, order_shown
 
 
 @pytest.mark.parametrize(
@@ -20,6 +22,14 @@ from ecg_temporal.reporting.style import RULE_TEXTS, describe, leaning, order_sh
 )
 def test_architectures_are_described_in_words(settings, text):
     assert describe(ArchitectureSettings(learning_rate=0.1, **settings)) == text
+
+
+def test_every_cell_has_a_name_and_a_colour_in_figures_and_on_the_page():
+    assert CELL_NAMES.keys() == set(CELLS)
+    assert set(CELL_NAMES.values()) <= FAMILIES.keys()
+    page = Path(style.__file__).with_name("page.css").read_text(encoding="utf-8")
+    for name in FAMILIES:
+        assert f".f-{name.lower().replace(' ', '-')} {{" in page
 
 
 def test_a_rare_class_neither_gains_nor_loses():

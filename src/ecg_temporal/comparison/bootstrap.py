@@ -108,6 +108,8 @@ def resample(
     by_seed = {name: np.array([point[name] for point in points]) for name in points[0]}
     by_seed |= {name: each.mean(axis=1) for name, each in losses.items()}
     replicates = {name: np.mean([seed[name] for seed, _ in seeds], axis=0) for name in seeds[0][0]}
+    if both := by_seed.keys() ^ (replicates.keys() | losses.keys()):
+        raise ValueError(f"headline_metrics and _one_seed do not both have {', '.join(sorted(both))}")
     total = draws.sum(axis=0, dtype=np.float64)
     replicates |= {name: each.mean(axis=0) @ draws / total for name, each in losses.items()}
     return Sample(

@@ -59,7 +59,7 @@ class Findings:
     ----------
     best : str
         The compared architecture with the best VERDICT_METRIC.
-    recurrent : str or None
+    best_recurrent : str or None
         The best of those with recurrence, to be set against the reference diagnosis by diagnosis; None where
         there is none, or it is the reference.
     verdicts : dict of str to Verdict
@@ -98,7 +98,7 @@ class Findings:
     """
 
     best: str
-    recurrent: str | None
+    best_recurrent: str | None
     verdicts: dict[str, Verdict]
     recurrence: dict[str, Any] | None
     intervals: pd.DataFrame
@@ -179,7 +179,7 @@ def find(
     positives = dict(zip(classes, truth.sum(axis=0).tolist(), strict=True))
     return Findings(
         best=winner,
-        recurrent=strongest if strongest != bootstrap.reference else None,
+        best_recurrent=strongest if strongest != bootstrap.reference else None,
         verdicts=verdicts,
         recurrence=recurrence,
         intervals=intervals(samples),

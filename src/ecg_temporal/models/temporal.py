@@ -7,8 +7,9 @@ Initialisation: Saxe et al., arXiv:1312.6120; Jozefowicz et al., ICML 2015.
 Layer normalisation: Ba et al., arXiv:1607.06450.
 
 A new kind of cell is one function here, from (inputs, hidden) to a module that maps [batch, time, inputs]
-to a tuple whose first item is [batch, time, outputs], with its name in FUNCTIONS and models.settings.CELLS;
-the name of one that runs in both directions begins with "bi". CONTRIBUTING.md has the rest.
+to a tuple whose first item is [batch, time, hidden], with its name in FUNCTIONS and models.settings.CELLS;
+the name of one that runs in both directions begins with "bi", and its states have 2 × hidden. CONTRIBUTING.md
+has the rest.
 """
 
 from collections.abc import Callable
@@ -50,8 +51,10 @@ def initialise(layer: nn.Module, hidden: int) -> None:
 
     PyTorch's default, uniform within ±1/√hidden, leaves stacks so slow to learn that a comparison of depths
     would be one of initialisations: after 8 epochs on the synthetic data, macro-AUPRC .26 against .45 for
-    two layers of BiLSTM.
+    two layers of BiLSTM. A layer that is not recurrent stays as it was made.
     """
+    if not isinstance(layer, nn.RNNBase):
+        return
     for name, parameter in layer.named_parameters():
         for gate in torch.split(parameter.data, hidden):
             if name.startswith("weight_hh"):

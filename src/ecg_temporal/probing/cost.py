@@ -17,7 +17,15 @@ def multiply_accumulates(model: nn.Module, signals: Tensor) -> int:
     """Return the multiplications of weights with inputs for `signals` [pieces of a record, leads, samples].
 
     Of convolutions, linear and recurrent layers; normalisation, activation and pooling are left out.
+
+    Raises:
+        ValueError: the model has weights in layers of another kind, whose multiplications are not known.
+
     """
+    layers = [m for m in model.modules() if isinstance(m, nn.Conv2d | nn.Linear | nn.RNNBase)]
+    known = {weights for layer in layers for weights in layer.parameters()}
+    if unknown := [name for name, w in model.named_parameters() if w.dim() > 1 and w not in known]:
+        raise ValueError(f"how often {', '.join(unknown)} are multiplied is not known: count them here")
     total = 0
 
     def count(layer: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
@@ -32,8 +40,7 @@ def multiply_accumulates(model: nn.Module, signals: Tensor) -> int:
                 w.numel() for name, w in layer.named_parameters() if name.startswith("weight")
             )
 
-    counted = (nn.Conv2d, nn.Linear, nn.RNNBase)
-    hooks = [m.register_forward_hook(count) for m in model.modules() if isinstance(m, counted)]
+    hooks = [layer.register_forward_hook(count) for layer in layers]
     try:
         model(signals)
     finally:

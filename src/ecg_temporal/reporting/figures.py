@@ -63,8 +63,10 @@ def draw_all(
         "cost": pareto(findings.cost, score, compared, note),
         "learning_curves": learning_curves(results.history, compared, note),
     }
-    if findings.recurrent is not None:
-        drawn["diagnoses"] = class_forest(findings.classes, per_class, findings.recurrent, reference, note)
+    if findings.best_recurrent is not None:
+        drawn["diagnoses"] = class_forest(
+            findings.classes, per_class, findings.best_recurrent, reference, note
+        )
     return drawn
 
 

@@ -286,11 +286,11 @@ def _time(findings: Findings, recipe: Recipe, rate: int) -> str:
 def _diagnoses(
     findings: Findings, results: Results, reference: str, compared: dict[str, ArchitectureSettings]
 ) -> str:
-    if findings.recurrent is None:
+    if findings.best_recurrent is None:
         if compared[reference].rnn == "none":
             return "<p>No recurrent architecture is compared.</p>"
         return f"<p>The best with recurrence, {escape(reference)}, is what the others are set against.</p>"
-    rows = findings.classes[findings.classes["architecture"] == findings.recurrent].set_index("subclass")
+    rows = findings.classes[findings.classes["architecture"] == findings.best_recurrent].set_index("subclass")
     marks: list[svg.Mark] = []
     for name, count in positives(results.per_class).items():
         row = rows.loc[name]
@@ -298,7 +298,7 @@ def _diagnoses(
         marks.append(_row(f"{name} ({count})", row, css))
     chart = svg.forest(marks, "difference in average precision")
     return (
-        f"<p>Average precision of {escape(findings.recurrent)}, the best with recurrence, minus that of "
+        f"<p>Average precision of {escape(findings.best_recurrent)}, the best with recurrence, minus that of "
         f"{escape(reference)}; in brackets the positive test records. 95% intervals; in colour where the false "
         f"discovery rate over the classes with {COMMON} positive records or more is below {SIGNIFICANCE}.</p>"
         f'<figure class="one">{chart}</figure>'

@@ -83,13 +83,13 @@ def comparison_page(
         _rules(results, findings, names, recipe.rule),
         _differences(findings, names, recipe.bootstrap),
         _time(findings, recipe, results, about.sampling_rate_hz),
-        f"## Which diagnoses gain or lose\n\n{findings.recurrent}, the best with recurrence, against "
+        f"## Which diagnoses gain or lose\n\n{findings.best_recurrent}, the best with recurrence, against "
         f"{reference}: average precision on the test fold, with 95% intervals of the difference, "
         f"in bold where q, the false discovery rate over the classes with {COMMON} positive records or more "
         f"(Benjamini–Hochberg), is below {SIGNIFICANCE}. Some resamples hold no positive record of a rare class; they are skipped for it, and the "
         "last column says how many. The other architectures: tables/classes.csv.\n\n"
-        + class_table(findings.classes, results.per_class, reference, findings.recurrent)
-        if findings.recurrent
+        + class_table(findings.classes, results.per_class, reference, findings.best_recurrent)
+        if findings.best_recurrent
         else "",
         _cost(findings, models),
         _gaps(findings),
