@@ -21,7 +21,7 @@ def run(options: argparse.Namespace) -> None:
     ecg = read_ecg(paths[0])
     refuse_unwritable(options.out.resolve().parent)
     name, predictor = load(options.model, options.rule)
-    if options.part != "all" and predictor.spec.architecture.rnn == "none":
+    if options.part != "all" and not predictor.spec.architecture.cells:
         raise ValueError(f"{name} has no recurrent layer, nothing in it rests on the order of frames")
     # What is drawn; hiding every part of half an hour would also take hours.
     signals = ecg.signals[:, : round(SECONDS * predictor.spec.sampling_rate_hz)]

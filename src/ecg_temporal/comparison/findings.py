@@ -28,7 +28,6 @@ from ecg_temporal.comparison.verdict import (
     COMMON_METRIC,
     VERDICT_METRIC,
     Verdict,
-    amount,
     best,
     verdict,
 )
@@ -156,7 +155,7 @@ def find(
     context, longer = _context(truth, samples, probes, recipe, of_probes)
     scores = pd.DataFrame({name: samples[name].value for name in compared}).T
     winner = best(scores[VERDICT_METRIC], VERDICT_METRIC)
-    recurrent = [name for name, settings in compared.items() if settings.rnn != "none"]
+    recurrent = [name for name, settings in compared.items() if settings.cells]
     strongest = best(scores.loc[recurrent, VERDICT_METRIC], VERDICT_METRIC) if recurrent else None
     parameters = results.headline["parameters"].to_dict()
     verdicts = {}
@@ -169,7 +168,7 @@ def find(
         verdicts = {metric: replace(each, low=None, high=None) for metric, each in verdicts.items()}
     enough, decided = verdicts[VERDICT_METRIC].least, verdicts[VERDICT_METRIC].decided
     recurrence = None
-    if decided and strongest not in (None, winner) and amount(compared[enough])[0] == 0:
+    if decided and strongest not in (None, winner) and not compared[enough].cells:
         from_enough: Any = of_metric(differences(samples, enough), VERDICT_METRIC).to_dict("index")
         recurrence = {"architecture": strongest, **from_enough[strongest]}
     has_label = np.asarray(truth.any(axis=1))
@@ -257,9 +256,7 @@ def _context(
             gains[name, metric] = high - low, of_high - of_low
     for metric in (VERDICT_METRIC, COMMON_METRIC):
         for group, recurs in ((WITHOUT, False), (WITH, True)):
-            of_group = [
-                gains[k, metric] for k, each in recipe.compared.items() if (each.rnn != "none") == recurs
-            ]
+            of_group = [gains[k, metric] for k, each in recipe.compared.items() if bool(each.cells) == recurs]
             if of_group:
                 values, replicates = zip(*of_group, strict=True)
                 gains[group, metric] = float(np.mean(values)), np.mean(replicates, axis=0)

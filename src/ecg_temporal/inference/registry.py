@@ -14,6 +14,7 @@ from mlflow.types import Schema, TensorSpec
 
 from ecg_temporal import tracking
 from ecg_temporal.evaluation.decisions import read_rules
+from ecg_temporal.evaluation.summary import RANKING
 from ecg_temporal.inference import serving
 from ecg_temporal.inference.predictor import load_predictor
 from ecg_temporal.inference.provenance import DECISIONS, MODELS, is_evaluated, read_figures, trained_on
@@ -23,8 +24,6 @@ from ecg_temporal.ptbxl.synthetic import generate
 from ecg_temporal.training.hardware import choose_hardware
 
 PACKAGE = Path(serving.__file__).parents[1]
-OF_NO_RULE = ("ensemble_macro_auprc", "ensemble_macro_auprc_common", "ensemble_macro_auroc")
-"""The figures of metrics/ that are of a registered ensemble whatever its rule."""
 REQUIREMENTS = ("mlflow", "numpy", "pandas", "pydantic", "pyyaml", "scipy", "torch")
 
 
@@ -110,7 +109,8 @@ def register(architecture: str, rule: str, alias: str) -> str:
         mlflow.start_run(experiment_id=experiment, run_name=f"{architecture} {alias}", tags=tags),
     ):
         figures = read_figures(architecture)
-        for metric in OF_NO_RULE:
+        # What is of the ensemble whatever its rule.
+        for metric in (f"ensemble_{name}" for name in RANKING):
             if (figure := figures.get(metric)) is not None:
                 mlflow.log_metric(metric, figure)
         # Of the stages' outputs the ones that predicting needs.

@@ -13,7 +13,7 @@ from ecg_temporal.comparison.bootstrap import of_metric
 from ecg_temporal.comparison.findings import Findings
 from ecg_temporal.comparison.recipe import Recipe
 from ecg_temporal.comparison.results import Results, positives
-from ecg_temporal.comparison.verdict import VERDICT_METRIC, amount
+from ecg_temporal.comparison.verdict import VERDICT_METRIC
 from ecg_temporal.models.settings import ArchitectureSettings
 from ecg_temporal.reporting.style import (
     COSTS,
@@ -182,7 +182,7 @@ def depth(
         rows = of_metric(intervals, VERDICT_METRIC)
         kinds: dict[str, list[tuple[int, str]]] = {}
         for name, settings in architectures.items():
-            kinds.setdefault(family(settings), []).append((amount(settings)[0], name))
+            kinds.setdefault(family(settings), []).append((len(settings.cells), name))
         joined = best_by_depth(architectures, rows["value"])
         plain = [name for _, name in kinds.get("no recurrence", []) if architectures[name].widen == 1]
         for k, (kind, members) in enumerate(kinds.items()):

@@ -14,7 +14,7 @@ from ecg_temporal.comparison.findings import Findings
 from ecg_temporal.comparison.recipe import Recipe
 from ecg_temporal.comparison.results import Results, positives
 from ecg_temporal.comparison.settings import SIGNIFICANCE
-from ecg_temporal.comparison.verdict import LOWER_IS_BETTER, VERDICT_METRIC, amount
+from ecg_temporal.comparison.verdict import LOWER_IS_BETTER, VERDICT_METRIC
 from ecg_temporal.evaluation.summary import COMMON
 from ecg_temporal.models.settings import CANDIDATE, ArchitectureSettings
 from ecg_temporal.ptbxl.names import full_names
@@ -221,11 +221,11 @@ def _cost(findings: Findings, score: pd.Series, compared: dict[str, Architecture
 def _depth(findings: Findings, compared: dict[str, ArchitectureSettings]) -> str:
     rows = of_metric(findings.intervals, VERDICT_METRIC)
     value = rows["value"].to_dict()
-    plain = [name for name, each in compared.items() if amount(each)[0] == 0 and each.widen == 1]
+    plain = [name for name, each in compared.items() if not each.cells and each.widen == 1]
     series: dict[str, tuple[str, list[tuple[float, float]]]] = {}
     best = best_by_depth(compared, rows["value"])
     for name, each in compared.items():
-        layers = amount(each)[0]
+        layers = len(each.cells)
         start = [(0.0, float(value[plain[0]]))] if plain else []
         point = (float(layers), float(value[name]))
         if name in best:
@@ -287,7 +287,7 @@ def _diagnoses(
     findings: Findings, results: Results, reference: str, compared: dict[str, ArchitectureSettings]
 ) -> str:
     if findings.best_recurrent is None:
-        if compared[reference].rnn == "none":
+        if not compared[reference].cells:
             return "<p>No recurrent architecture is compared.</p>"
         return f"<p>The best with recurrence, {escape(reference)}, is what the others are set against.</p>"
     rows = findings.classes[findings.classes["architecture"] == findings.best_recurrent].set_index("subclass")

@@ -240,7 +240,7 @@ def _time(findings: Findings, recipe: Recipe, results: Results, rate: int) -> st
 
 
 def _order_by_class(findings: Findings, recipe: Recipe, results: Results) -> str:
-    recurrent = [name for name, each in recipe.compared.items() if each.rnn != "none"]
+    recurrent = [name for name, each in recipe.compared.items() if each.cells]
     common = [name for name, count in positives(results.per_class).items() if count >= COMMON]
     if not recurrent or not common:
         return ""

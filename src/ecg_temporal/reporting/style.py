@@ -7,7 +7,7 @@ import pandas as pd
 
 from ecg_temporal.comparison.bootstrap import of_metric
 from ecg_temporal.comparison.settings import SIGNIFICANCE
-from ecg_temporal.comparison.verdict import COMMON_METRIC, VERDICT_METRIC, amount
+from ecg_temporal.comparison.verdict import COMMON_METRIC, VERDICT_METRIC
 from ecg_temporal.evaluation.summary import COMMON
 from ecg_temporal.models.settings import ArchitectureSettings
 
@@ -57,12 +57,12 @@ def trained_on(hardware: pd.Series) -> str:
 
 def family(settings: ArchitectureSettings) -> str:
     """Return which entry of FAMILIES an architecture belongs to."""
-    return "no recurrence" if settings.rnn == "none" else CELL_NAMES.get(settings.rnn, "mixed")
+    return "no recurrence" if not settings.cells else CELL_NAMES.get(settings.rnn, "mixed")
 
 
 def dash(settings: ArchitectureSettings) -> int:
     """Return which of DASHES the line of an architecture has: that of its depth, 1 with a wider trunk."""
-    depth = max(0, amount(settings)[0] - 1)
+    depth = max(0, len(settings.cells) - 1)
     return min(depth or int(settings.widen != 1), len(DASHES) - 1)
 
 
@@ -70,8 +70,8 @@ def best_by_depth(architectures: dict[str, ArchitectureSettings], values: pd.Ser
     """Return the best of each kind of cell and depth; of those without recurrence, or mixed, none."""
     best: dict[tuple[str, int], str] = {}
     for name, settings in architectures.items():
-        key = family(settings), amount(settings)[0]
-        if settings.rnn != "none" and key[0] != "mixed" and values[name] > values.get(best.get(key), -np.inf):
+        key = family(settings), len(settings.cells)
+        if settings.cells and key[0] != "mixed" and values[name] > values.get(best.get(key), -np.inf):
             best[key] = name
     return set(best.values())
 
@@ -119,7 +119,7 @@ def pareto_front(cost: pd.Series, scores: pd.Series) -> list[str]:
 
 def describe(settings: ArchitectureSettings) -> str:
     """Return the temporal part in words, such as "2 × BiLSTM(128)" or "LSTM(128) and a skip"."""
-    if settings.rnn == "none":
+    if not settings.cells:
         return "no recurrence" + (f", channels × {settings.widen:g}" if settings.widen != 1 else "")
     stack = " → ".join(f"{CELL_NAMES[cell]}({settings.hidden})" for cell in settings.rnn.split("+"))
     layers = stack if settings.layers == 1 else f"{settings.layers} × {stack}"

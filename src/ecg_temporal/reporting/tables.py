@@ -266,14 +266,14 @@ def _headline(
         return "The test fold is too small to say"
     if len(architectures) == 1:
         return "There is nothing to compare it with"
-    if all(amount(each)[0] == 0 for each in architectures.values()):
+    if not any(each.cells for each in architectures.values()):
         return "No recurrent layer is compared"
     if recurrence is not None and recurrence["difference"] > 0 and leaves_out_zero(recurrence):
         return f"{verdict.least} is enough"  # level with the best, a larger CNN, and behind a recurrent one
     least = architectures[verdict.least]
-    if not amount(least)[0]:
+    if not least.cells:
         return "No gain from a recurrent layer was found"
-    without = any(amount(each)[0] == 0 for each in architectures.values())
+    without = not all(each.cells for each in architectures.values())
     return f"{describe(least)} is enough" + ("" if without else " of those compared, all with recurrence")
 
 
