@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from ecg_temporal.models.settings import CANDIDATE
-from ecg_temporal.settings import _CoreLoader
+from ecg_temporal.settings import CoreLoader
 
 _Fast: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -18,7 +18,7 @@ class _Loader(_Fast):  # type: ignore[misc]
     """Takes numbers for what settings.py's loader does, but in C: dvc.lock has thousands of lines."""
 
 
-_Loader.yaml_implicit_resolvers = _CoreLoader.yaml_implicit_resolvers
+_Loader.yaml_implicit_resolvers = CoreLoader.yaml_implicit_resolvers
 
 Stages = dict[str, dict[str, Any]]
 

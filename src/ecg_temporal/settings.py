@@ -24,7 +24,7 @@ class ParamsError(ValueError):
 TAG = "tag:yaml.org,2002:"
 
 
-class _CoreLoader(yaml.SafeLoader):
+class CoreLoader(yaml.SafeLoader):
     """YAML 1.2, as DVC reads it: 4e-3 is a number, and yes, 1:30 and 2026-11-25 are text; no key comes twice.
 
     PyYAML reads YAML 1.1 by itself. A number that starts with 0, which is octal in one version and not in the
@@ -32,13 +32,14 @@ class _CoreLoader(yaml.SafeLoader):
     """
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Return a mapping, refusing a key that comes twice."""
         keys = [self.construct_object(key, deep=True) for key, _ in node.value if key.tag != f"{TAG}merge"]
         if twice := [key for key in keys if keys.count(key) > 1]:
             raise yaml.MarkedYAMLError(problem=f"{twice[0]!r} is there twice", problem_mark=node.start_mark)
         return super().construct_mapping(node, deep)
 
 
-_CoreLoader.yaml_implicit_resolvers = {}
+CoreLoader.yaml_implicit_resolvers = {}
 for _name, _pattern in {
     "null": r"~|null|Null|NULL|",
     "bool": r"true|True|TRUE|false|False|FALSE",
@@ -46,7 +47,7 @@ for _name, _pattern in {
     "float": r"[-+]?(\.[0-9]+|[0-9]+\.[0-9]*|[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+|\.inf)|\.nan",
     "merge": "<<",
 }.items():
-    _CoreLoader.add_implicit_resolver(TAG + _name, re.compile(f"^(?:{_pattern})$"), None)
+    CoreLoader.add_implicit_resolver(TAG + _name, re.compile(f"^(?:{_pattern})$"), None)
 
 
 def read_params(path: Path = Path("params.yaml")) -> dict[str, Any]:
@@ -57,7 +58,7 @@ def read_params(path: Path = Path("params.yaml")) -> dict[str, Any]:
 
     """
     try:
-        params = yaml.load(path.read_text(encoding="utf-8"), Loader=_CoreLoader)  # a SafeLoader
+        params = yaml.load(path.read_text(encoding="utf-8"), Loader=CoreLoader)  # a SafeLoader
     except FileNotFoundError:
         raise ParamsError(f"{path}: no such file; run from the project's root") from None
     except (yaml.YAMLError, ValueError, LookupError, AttributeError) as error:  # all these for "!!int x"

@@ -59,7 +59,7 @@ class Sample:
     Attributes
     ----------
     value : dict of str to float
-        On the records as they are: the metrics of `headline_metrics`, and the `losses` of `resample`.
+        On the records as they are: the metrics of `headline_metrics`, and the `by_record` of `resample`.
     by_seed : dict of str to float64 array [seeds]
         The same of each seed.
     replicates : dict of str to float64 array [replicates]
@@ -81,7 +81,7 @@ def resample(
     scores: Scores,
     decisions: Decisions,
     draws: Draws,
-    losses: dict[str, Array] | None = None,
+    by_record: dict[str, Array] | None = None,
 ) -> Sample:
     """Return the figures of an architecture in every replicate.
 
@@ -93,7 +93,7 @@ def resample(
     decisions : bool array [seeds, records, classes]
     draws : float32 array [records, replicates]
         As `draw` gives them.
-    losses : dict of str to float64 array [seeds, records], optional
+    by_record : dict of str to float64 array [seeds, records], optional
         Other figures that are a mean over records, by name.
 
     Returns
@@ -102,16 +102,16 @@ def resample(
         A class without a positive draw is NaN there and left out of the macro mean.
 
     """
-    truth, losses = labels.astype(bool), losses or {}
+    truth, by_record = labels.astype(bool), by_record or {}
     seeds = [_one_seed(truth, s, d, draws) for s, d in zip(scores, decisions, strict=True)]
     points = [headline_metrics(labels, s, d) for s, d in zip(scores, decisions, strict=True)]
     by_seed = {name: np.array([point[name] for point in points]) for name in points[0]}
-    by_seed |= {name: each.mean(axis=1) for name, each in losses.items()}
+    by_seed |= {name: each.mean(axis=1) for name, each in by_record.items()}
     replicates = {name: np.mean([seed[name] for seed, _ in seeds], axis=0) for name in seeds[0][0]}
-    if both := by_seed.keys() ^ (replicates.keys() | losses.keys()):
+    if both := by_seed.keys() ^ (replicates.keys() | by_record.keys()):
         raise ValueError(f"headline_metrics and _one_seed do not both have {', '.join(sorted(both))}")
     total = draws.sum(axis=0, dtype=np.float64)
-    replicates |= {name: each.mean(axis=0) @ draws / total for name, each in losses.items()}
+    replicates |= {name: each.mean(axis=0) @ draws / total for name, each in by_record.items()}
     return Sample(
         value={name: float(values.mean()) for name, values in by_seed.items()},
         by_seed=by_seed,
