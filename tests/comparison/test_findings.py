@@ -35,13 +35,13 @@ def test_the_findings_say_what_was_put_into_the_data(case):
         *ARCHITECTURES,
         "without recurrence",
         "with recurrence",
-        "with less without",
+        "with minus without",
     ]
     assert (longer["low"][:-1] > 0).all()
     assert longer.loc["without recurrence", "difference"] == longer.loc["cnn", "difference"]
     both = longer.loc[["cnn_bilstm", "cnn_mixed"], "difference"].mean()
     assert longer.loc["with recurrence", "difference"] == pytest.approx(both)
-    more = longer.loc["with less without"]
+    more = longer.loc["with minus without"]
     assert more["difference"] == pytest.approx(both - longer.loc["cnn", "difference"])
     assert more["low"] < more["difference"] < more["high"]
     rare = findings.classes.set_index(["architecture", "subclass"]).loc[("cnn_bilstm", "PMI")]

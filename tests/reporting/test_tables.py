@@ -117,11 +117,13 @@ def test_what_looks_the_same_is_best_together():
 def test_what_a_longer_signal_and_one_thing_more_change_is_in_bold_where_it_is_sure(case):
     findings = case[-1]
     context, longer, _ = context_shown(findings.context, findings.longer)
-    rows = rows_of(context_table(context, longer, ["a", "b", "c", "d"]), " a |")
+    table = context_table(context, longer, ["a", "b", "c", "d"])
+    rows = rows_of(table, " a |")
+    assert re.search(r"\| +c less a \|", table)
     assert rows["cnn"][:4] == [f"{value:.4f}" for value in context.loc["cnn"]]
     assert rows["with recurrence"][:4] == [""] * 4 and rows["with recurrence"][4].startswith("**+")
-    surely = of_metric(findings.longer, "macro_auprc_common").loc["with less without"]
-    assert rows["with less without"][4].startswith("**") == (surely["low"] > 0 or surely["high"] < 0)
+    surely = of_metric(findings.longer, "macro_auprc_common").loc["with minus without"]
+    assert rows["with minus without"][4].startswith("**") == (surely["low"] > 0 or surely["high"] < 0)
     effects = [(0.1, 0.05, 0.2), (0.1, -0.05, 0.2), (-0.1, -0.2, -1e-19), (-0.1, -0.2, -0.05)]
     made = pd.DataFrame(effects, columns=["difference", "low", "high"])
     made = made.assign(contrast="GRU instead of LSTM", pairs=3, metric=list(STEADY))

@@ -46,7 +46,7 @@ Curve = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]
 
 PROBE_REPLICATES = 1000
 """Of the bootstrap's replicates so many go to the probes, which have many logits and no correction."""
-WITHOUT, WITH, MORE = "without recurrence", "with recurrence", "with less without"
+WITHOUT, WITH, MORE = "without recurrence", "with recurrence", "with minus without"
 """Groups of architectures in `Findings.longer`, and the difference of the two."""
 
 

@@ -158,7 +158,7 @@ def context_table(context: pd.DataFrame, longer: pd.DataFrame, lengths: list[str
     """
     cells: Any = longer.to_dict("index")
     figures = {name: [_number(value, None) for value in row] for name, row in context.T.items()}
-    rows = [["", *lengths, "the longest piece less the shortest"]]
+    rows = [["", *lengths, f"{lengths[-2]} less {lengths[0]}"]]  # after the pieces comes the whole record
     for name, row in cells.items():
         rows.append([name, *figures.get(name, [""] * len(lengths)), difference(row, leaves_out_zero(row))])
     return aligned(rows, text_columns=1)
