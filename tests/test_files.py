@@ -122,3 +122,19 @@ def test_what_another_user_is_writing_is_left_alone(tmp_path, monkeypatch):
     with files.replacing_file(tmp_path / "a") as temporary:
         temporary.touch()
     assert other.exists()
+
+
+def test_a_file_that_a_killed_writer_left_is_removed(tmp_path):
+    left = tmp_path / f".a.{platform.node()}.{2**22 + 1}.tmp"
+    left.touch()
+    with files.replacing_file(tmp_path / "a") as temporary:
+        temporary.touch()
+    assert not left.exists()
+
+
+def test_numpys_full_disk_is_told_with_what_could_not_be_written(tmp_path):
+    with (
+        pytest.raises(OSError, match=r"a\.npz could not be written.*free some space"),
+        files.replacing_file(tmp_path / "a.npz"),
+    ):
+        raise OSError("24 requested and 8 written")

@@ -12,7 +12,7 @@ from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 
-from ecg_temporal.commands.output import to_stdout
+from ecg_temporal.commands.output import printable, to_stdout
 from ecg_temporal.evaluation.settings import RULES, DecisionSettings
 from ecg_temporal.settings import read_params, section
 
@@ -119,7 +119,7 @@ def main(arguments: list[str] | None = None) -> None:
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)
     except (ValueError, RuntimeError, OSError) as error:
-        sys.exit(f"ecg-temporal {options.command}: {error}")
+        sys.exit(printable(f"ecg-temporal {options.command}: {error}"))
 
 
 def _open_closed_streams() -> None:

@@ -292,7 +292,7 @@ def test_a_header_that_may_not_be_read_is_one_record_less(trained, splits, monke
 
 def test_order_is_not_explained_where_nothing_depends_on_it(trained, splits, monkeypatch):
     write(trained / "records", "good", splits["test"].signals[0])
-    architecture = SimpleNamespace(rnn="none")
+    architecture = SimpleNamespace(cells=[])
     without = SimpleNamespace(spec=SimpleNamespace(architecture=architecture))
     monkeypatch.setattr("ecg_temporal.commands.model.load_predictor", lambda *_: without)
     monkeypatch.setattr("ecg_temporal.commands.model.trained_on", lambda *_: "ptbxl")
@@ -404,6 +404,27 @@ def test_the_table_has_what_the_predictor_finds_under_the_rule_that_is_asked_for
 
 def test_of_a_long_name_the_end_is_kept():
     assert shortened("a" * 10 + "b" * LONGEST_NAME) == "…" + "b" * LONGEST_NAME
+
+
+def test_what_a_terminal_would_obey_is_told_in_escapes_and_a_long_name_is_drawn(trained, splits, capsys):
+    folder = trained / "records"
+    write(folder, "odd", splits["test"].signals[0])
+    header = folder / "odd.hea"
+    header.write_text(header.read_text().replace(" V1", " \x1b[2J") + "#Dx: =1+1,164889003\n")
+    write(folder, "n" * 240, splits["test"].signals[0])
+    command = ["predict", "records", "--model", "cnn_gru", "--out", "o.csv", "--plot", "drawn", "--skip-bad"]
+    cli.main(command)
+    said = capsys.readouterr().err
+    assert "\x1b" not in said and r"\x1b[2J" in said
+    (drawn,) = (trained / "drawn/records").iterdir()
+    assert drawn.name.startswith("n" * 20 + "-") or drawn.name.startswith("n" * 20)
+
+
+def test_codes_that_are_none_are_left_out(trained, splits):
+    write(trained / "records", "one", splits["test"].signals[0])
+    with (trained / "records/one.hea").open("a") as header:
+        header.write("#Dx: =1+1,164889003,Unknown,-x\n")
+    assert read_ecg(trained / "records/one").codes == ["164889003"]
 
 
 def test_drawings_need_a_folder(trained, splits):

@@ -323,3 +323,13 @@ def test_a_candidate_that_stands_apart_changes_nothing_of_the_others():
     assert without["again_low"].notna().all()
     pd.testing.assert_frame_equal(found.loc[["b", "c"]].reset_index()[without.columns], without)
     assert (found.loc["model", "p_holm"] == found.loc["model", "p"]).all()
+
+
+def test_the_variance_of_the_replicates_is_that_of_a_sample(rng):
+    replicates, seeds = rng.normal(size=5), [np.zeros(3)] * 2
+    low, high = trained_again(0.0, replicates, seeds, (3, 3))
+    assert high == -low == pytest.approx(stats.norm.ppf(0.975) * replicates.std(ddof=1))
+
+
+def test_no_corrected_p_is_more_than_one():
+    assert holm(pd.Series([0.4, 0.6, 0.9])).tolist() == [1, 1, 1]

@@ -11,7 +11,7 @@ from ecg_temporal.comparison.bootstrap import class_differences, draw, intervals
 from ecg_temporal.comparison.contrasts import contrasts
 from ecg_temporal.comparison.findings import find
 from ecg_temporal.evaluation.calibration import expected_calibration_error, reliability_curve
-from ecg_temporal.evaluation.fitting import fit_platt
+from ecg_temporal.evaluation.fitting import fit_platt, fit_rule
 from ecg_temporal.evaluation.predictions import SPLITS, rows
 from ecg_temporal.reporting.tables import verdict_rows
 from made_up import ARCHITECTURES, BOOTSTRAP, CLASSES, PATIENTS, PROBES, RECIPE, read_case
@@ -202,3 +202,22 @@ def test_orders_are_drawn_with_the_patients_of_the_intact_records(case, monkeypa
 def test_the_reliability_diagram_shows_what_calibration_changes(case):
     curves = case[-1].reliability
     assert curves["as trained"][0].tolist() != curves["calibrated"][0].tolist()
+
+
+def test_intervals_are_under_the_rule_and_the_seed_of_the_recipe(case):
+    folder, labels, results, _ = case
+    predictions, probes = read_case(folder)
+    other = replace(RECIPE, rule="micro_f1", bootstrap=BOOTSTRAP.model_copy(update={"seed": 1}))
+    found = find(other, CLASSES, labels, PATIENTS, predictions, probes, results).intervals
+    draws = draw(PATIENTS, BOOTSTRAP.replicates, 1)
+    samples = {}
+    for name, each in predictions.items():
+        x = each.logits["test"]
+        rules = [
+            fit_rule("micro_f1", labels["validation"], v, labels["train"]) for v in each.logits["validation"]
+        ]
+        made = np.stack([rule.decide(of_seed) for rule, of_seed in zip(rules, x, strict=True)])
+        samples[name] = resample(labels["test"], x, made, draws)
+    expected = intervals(samples).set_index(["architecture", "metric"])
+    found = found.set_index(["architecture", "metric"]).loc[expected.index]
+    pd.testing.assert_frame_equal(found, expected)

@@ -95,3 +95,14 @@ def test_a_verdict_is_read_as_it_was_written_and_nothing_else_is(tmp_path):
             read_verdict(path)
     with pytest.raises(ValueError, match=r"none\.json is not a verdict"):
         read_verdict(tmp_path / "none.json")
+
+
+def test_where_less_is_better_what_is_measurably_more_is_not_enough():
+    more = {"cnn": (1, 2), "wide": (0.5, 2), "one": (-1, 2), "bi": (1, 2)}
+    found = verdict(from_best("deep", more), COMPARED, PARAMETERS, "other")
+    assert (found.best, found.least, found.low, found.high) == ("deep", "one", -1, 2)
+
+
+def test_one_architecture_alone_is_decided():
+    nothing = from_best("cnn", {"cnn": (0, 0)}).iloc[:0]
+    assert verdict(nothing, {"cnn": COMPARED["cnn"]}, PARAMETERS, "macro_auprc").decided

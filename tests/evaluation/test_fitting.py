@@ -82,3 +82,10 @@ def test_of_thresholds_with_the_same_f1_the_highest_is_taken():
     labels, logits = np.array([[1], [0], [0], [1]], np.uint8), np.array([[3.0], [2.0], [1.0], [0.0]])
     decided = fit_rule("f1", labels, logits, labels).decide(logits)
     assert decided[:, 0].tolist() == [True, False, False, False]
+
+
+@pytest.mark.parametrize("name", ["f1", "micro_f1"])
+def test_without_a_positive_record_the_threshold_is_one_half(name, rng):
+    labels, logits = np.zeros((50, 2), np.uint8), rng.normal(size=(50, 2))
+    decided = fit_rule(name, labels, logits, labels).decide(logits)
+    np.testing.assert_array_equal(decided, logits >= 0)

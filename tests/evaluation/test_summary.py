@@ -185,3 +185,10 @@ def test_rules_are_learned_from_a_seeds_own_validation_logits_and_the_training_s
     assert [rule.fields() for rule in fit_seed_rules(labels, predictions, name)] == of_each
     of_all = fit_rule(name, truth, logits.mean(axis=0), known)
     assert fit_ensemble_rules(labels, predictions, [name])[name].fields() == of_all.fields()
+
+
+def test_predictions_of_as_many_other_seeds_are_refused(case, tmp_path):
+    _, predictions = case
+    write_predictions(tmp_path / "p.npz", predictions)
+    with pytest.raises(ValueError, match=r"is of the seeds \[4, 5, 6\], not \[4, 5, 7\]"):
+        read_predictions(tmp_path / "p.npz", [4, 5, 7], dict.fromkeys(SPLITS, np.arange(120)))

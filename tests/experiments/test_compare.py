@@ -170,3 +170,21 @@ def test_on_the_validation_fold_calibration_is_learned_from_other_patients(case)
         found.append(log_loss(truth, calibrated).mean())
     figures = pair.figures.set_index("metric")["first"]
     assert figures["log_loss_calibrated"] == pytest.approx(np.mean(found))
+
+
+def test_the_draws_are_those_of_the_seed(case):
+    labels, first, second = case
+    both = (Contender(n, p, "half", {}, {}) for n, p in (("a", first), ("b", second)))
+    other = BOOTSTRAP.model_copy(update={"seed": 1})
+    found = compare(*both, labels, CLASSES, PATIENTS, "test", other).figures
+    assert (found["low"] != compared(first, second, labels).figures["low"]).any()
+
+
+def test_with_a_seed_each_a_difference_beyond_the_chance_of_patients_is_told(case):
+    labels, *both = case
+    one, other = (
+        dataclasses.replace(each, seeds=each.seeds[:1], logits={s: x[:1] for s, x in each.logits.items()})
+        for each in both
+    )
+    said = pair_page(compared(one, other, labels), "a", "b")
+    assert "b is better in macro-AUPRC;" in said and "by more than the chance of other patients." in said

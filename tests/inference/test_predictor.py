@@ -1,3 +1,4 @@
+from dataclasses import replace
 from shutil import copytree
 
 import numpy as np
@@ -7,6 +8,7 @@ from scipy.special import expit
 
 from defaults import FP32
 from ecg_temporal.comparison.verdict import Verdict, write_verdict
+from ecg_temporal.evaluation.decisions import read_rules, write_rules
 from ecg_temporal.inference.predictor import load_predictor, winners
 from ecg_temporal.inference.records import find_records, read_ecg
 from ecg_temporal.ptbxl.waveforms import LEADS, RecordError
@@ -80,3 +82,10 @@ def test_more_pieces_than_a_batch_holds_stay_their_records(trained, splits, monk
     expected, _ = predictor.predict(splits["test"].signals[:9])  # 27 pieces at once
     monkeypatch.setattr("ecg_temporal.inference.predictor.BATCH_RECORDS", 4)
     np.testing.assert_allclose(predictor.predict(splits["test"].signals[:9])[0], expected, atol=1e-5)
+
+
+def test_rules_of_no_seed_are_refused(trained):
+    path = trained / "decisions" / "cnn_gru.json"
+    write_rules(path, replace(read_rules(path), seeds=[]))
+    with pytest.raises(ValueError, match=r"cnn_gru\.json names no seed; run `dvc repro`"):
+        load_predictor("cnn_gru", "half", FP32)

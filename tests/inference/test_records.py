@@ -71,6 +71,13 @@ def test_the_segments_of_a_record_are_no_records_of_their_own(trained, splits):
     assert find_records([folder / "m_1"]) == [folder / "m_1"]
     assert find_records([folder / "m_2.hea", folder / "m.hea"]) == [folder / "m"]  # as `find` lists them
     np.testing.assert_array_equal(read_ecg(folder / "m").signals, signals)
+    told = []
+    find_records([folder], joined=lambda *each: told.append(each))
+    assert told == [(folder / "m", [folder / "m_1", folder / "m_2"])]
+    (folder / "own.hea").write_text("own/2 12 100 1000\nown 500\nown 500\n")
+    assert folder / "own" in find_records([folder])
+    with pytest.raises(RecordError, match="its segment own has segments"):
+        read_ecg(folder / "own")
 
 
 def test_what_a_mac_puts_beside_a_record_is_none(tmp_path, splits):

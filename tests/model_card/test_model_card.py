@@ -221,3 +221,35 @@ def test_ten_records_are_enough_to_judge_and_one_seed_is_no_ensemble(splits, rng
         [],
     )
     assert ", with seed 0." in card and "ensemble of" not in card
+
+
+def test_the_ends_of_a_share_of_one_are_exact():
+    labels = np.zeros((100, 1), np.uint8)
+    labels[:20] = 1
+    measured = (labels, labels.astype(float), labels > 0, np.arange(100), BOOTSTRAP)
+    (row,) = by_diagnosis(["A"], *measured).to_dict("records")
+    for metric in ("recall", "precision"):
+        assert (row[metric], row[f"{metric}_high"]) == (1, 1)
+        assert row[f"{metric}_low"] == pytest.approx(0.025 ** (1 / 20))
+
+
+def test_called_normal_are_the_ill_that_are_called_nothing_else():
+    #                 annotated             predicted
+    cases = [
+        ([1, 0], [0, 1]),  # AMI, called NORM
+        ([1, 0], [1, 1]),  # AMI, found, NORM beside it
+        ([1, 1], [0, 1]),  # annotated NORM, too: not counted
+        ([1, 0], [0, 0]),
+        ([0, 1], [0, 1]),
+    ]
+    truth, made = (np.array(each, np.uint8) for each in zip(*cases, strict=True))
+    found = by_diagnosis(["AMI", "NORM"], truth, truth - 0.5, made > 0, np.arange(5), BOOTSTRAP)
+    assert found.loc["AMI", "called_normal"] == pytest.approx(1 / 3)
+
+
+def test_ages_at_the_edge_of_a_group_are_in_one_alone():
+    groups = subgroups(pd.DataFrame({"sex": 0, "age": [40.0, 60.0, 80.0]}))
+    assert (
+        sum(groups[name].astype(int) for name in ("under 40", "40 to 59", "60 to 79", "80 and over")).tolist()
+        == [1] * 3
+    )

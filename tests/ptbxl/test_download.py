@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+import requests
 
 from ecg_temporal.ptbxl import download
 from ecg_temporal.ptbxl.download import DownloadError, parse_sums
@@ -262,6 +263,20 @@ def test_a_server_that_drips_does_not_keep_us_for_ever(server, tmp_path, monkeyp
     server.faults["records100/00000/00001_lr.dat"] = ["drip"] * 100
     with pytest.raises(DownloadError, match=r"00001_lr\.dat: not done after 0.2 seconds"):
         download.download(tmp_path, (server.url,))
+
+
+@pytest.mark.parametrize(
+    ("target", "follows"), [("https://a.org/y", True), ("/y", True), ("http://a.org/y", False)]
+)
+def test_a_redirect_does_not_leave_https(target, follows):
+    response = requests.Response()
+    response.status_code, response.url = 302, "https://a.org/x"
+    response.headers["location"] = target
+    if follows:
+        assert download.OneHostSession().get_redirect_target(response) == target
+    else:
+        with pytest.raises(requests.exceptions.InvalidURL, match="another host or scheme"):
+            download.OneHostSession().get_redirect_target(response)
 
 
 def test_a_redirect_is_followed_on_the_host_and_refused_off_it(server, tmp_path):

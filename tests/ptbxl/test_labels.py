@@ -194,3 +194,9 @@ def test_a_patient_in_two_splits_is_refused():
 def test_an_empty_split_is_refused():
     with pytest.raises(LabelError, match="test split"):
         split_rows(table(["{}"] * 9, folds=list(range(1, 10))))
+
+
+@pytest.mark.parametrize("likelihood", ["100.1", "1e9", "1e999"])
+def test_more_than_a_hundred_percent_is_refused_with_the_record(likelihood):
+    with pytest.raises(LabelError, match="record 2: scp_codes"):
+        label_matrix(table(["{}", f"{{'NORM': {likelihood}}}"]), STATEMENTS, 0)

@@ -436,3 +436,16 @@ def test_the_span_is_the_typical_leads():
     signals = np.zeros((12, 100), np.int16)
     signals[:3, 0] = 1000
     assert span_mv(signals) == 1
+
+
+def test_a_rare_labels_patients_are_for_training_where_ten_are_left_to_deal():
+    labels = [["rare"], ["rare"], *[["AF"]] * 10]
+    folds = deal(labels, [f"p{k}" for k in range(12)])
+    assert max(folds[:2]) <= 8 and sorted(folds[2:]) == list(range(1, 11))
+
+
+def test_a_patient_counts_by_the_rarest_label_of_all_records():
+    # Twenty patients with two records: ten have the rare label in the first of them.
+    labels = [label for k in range(20) for label in (["rare"] if k < 10 else ["AF"], ["AF"])]
+    folds = deal(labels, [f"p{k // 2}" for k in range(40)])
+    assert sorted(folds[:20:2]) == list(range(1, 11))

@@ -139,3 +139,27 @@ def test_statistics_are_of_all_records_beyond_a_block(rng):
     mean, scale = lead_statistics(signals, np.arange(257))
     np.testing.assert_allclose(mean, signals.mean(axis=(0, 2)))
     np.testing.assert_allclose(scale, signals.std(axis=(0, 2)))
+
+
+def test_the_digest_of_a_split_covers_its_statements(synthetic_raw, splits):
+    table, before = synthetic_raw.table.copy(), splits["train"]
+    assert "LAFB" in before.description.statements  # a subclass with LPFB: the labels stay as they are
+    one = table.index[(table["strat_fold"] == 1) & table["scp_codes"].str.contains("LAFB")][0]
+    table.loc[one, "scp_codes"] = table.loc[one, "scp_codes"].replace("LAFB", "LPFB")
+    changed = preprocess(dataclasses.replace(synthetic_raw, table=table), KEEP_ALL)["train"]
+    np.testing.assert_array_equal(changed.labels, before.labels)
+    assert changed.description.statements == before.description.statements
+    assert changed.description.sha256 != before.description.sha256
+
+
+def test_the_digest_of_a_split_covers_its_ids(synthetic_raw, splits):
+    named = synthetic_raw.table.set_axis(synthetic_raw.table.index + 1000)
+    changed = preprocess(dataclasses.replace(synthetic_raw, table=named), KEEP_ALL)
+    assert changed["train"].description.sha256 != splits["train"].description.sha256
+
+
+def test_a_split_that_lacks_a_lead_is_refused(splits, tmp_path):
+    write_split(tmp_path, splits["test"])
+    np.save(tmp_path / "signals.npy", splits["test"].signals[:, :11])
+    with pytest.raises(ValueError, match="signals .* labels"):
+        read_split(tmp_path)

@@ -1,3 +1,4 @@
+import os
 import re
 import shutil
 
@@ -99,11 +100,59 @@ def test_what_cannot_become_such_a_record_is_refused(tmp_path, rng, odd, message
         read_record(tmp_path / "00001_lr")
 
 
+def test_a_header_of_many_number_signs_is_read_in_no_time(record, monkeypatch):
+    path, samples = record
+    forbid_wfdb(monkeypatch)
+    with path.with_suffix(".hea").open("a") as header:
+        header.write("#" * 100_000 + "\n#x")
+    np.testing.assert_array_equal(read_record(path), samples)
+    with path.with_suffix(".hea").open("a") as header:
+        header.write("\nx\n")
+    with pytest.raises((RecordError, pytest.fail.Exception)):
+        read_record(path)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        (("00001_lr 12 ", "00001_lr 20000000 "), "00001_lr.hea says 20000000 signals and has 12"),
+        (("dat 16 ", "dat 16:50000000 "), "a signal lags 50000000 samples behind"),
+        (("00001_lr 12", "#" * 1_000_000 + "\n00001_lr 12"), "its header 00001_lr.hea has 100"),
+        (("00001_lr 12 100 ", "00001_lr 12 150000 "), "lead I has 150000 Hz"),
+        (("1000.0(0)/mV", "1e-400(0)/mV"), "lead I is not calibrated, its gain is '1e-400(0)/mV'"),
+    ],
+)
+def test_what_a_header_only_says_takes_no_memory(record, monkeypatch, wrong, named):
+    path, _ = record
+    monkeypatch.setattr(wfdb, "rdrecord", lambda *_, **__: pytest.fail("read"))
+    header = path.with_suffix(".hea")
+    header.write_text(header.read_text().replace(*wrong))
+    with pytest.raises(RecordError, match=re.escape(named)):
+        read_record(path)
+
+
+@pytest.mark.parametrize("what", ["signals", "segment"])
+@pytest.mark.parametrize("plain", [True, False])
+def test_a_pipe_is_not_waited_for(record, tmp_path, what, plain):
+    path, _ = record
+    header = path.with_suffix(".hea")
+    if not plain:
+        header.write_text(header.read_text().replace("1000.0(0)/mV", "1001.0(0)/mV"))
+    piped = path.with_suffix(".dat" if what == "signals" else ".hea")
+    piped.unlink()
+    os.mkfifo(piped)
+    if what == "segment":
+        path = tmp_path / "two"
+        path.with_suffix(".hea").write_text("two/1 12 100 1000\n00001_lr 1000\n")
+    with pytest.raises(RecordError, match=r"0 bytes, not 24000|no regular file"):
+        read_record(path)
+
+
 @pytest.mark.parametrize("layout", ["whole", "segments"])
 @pytest.mark.parametrize(
     ("wrong", "named"),
     [
-        (("12 100", "12 49.9"), "lead I has 49.9 Hz; 50 Hz or more is needed"),
+        (("12 100", "12 49.9"), "lead I has 49.9 Hz; 50 to 10000 Hz can be read"),
         (("12 100", "12 0.00001"), "lead I has 1e-05 Hz"),
         (
             (" 0 V2\n", " 0 v2\n00001_lr.dat 16 1000.0(0)/mV 16 0 0 0 0 v2\n"),
@@ -360,3 +409,54 @@ def test_a_record_that_lacks_one_sample_is_refused(tmp_path):
     write(tmp_path, np.ones((999, 12), int), gain=500.0)
     with pytest.raises(RecordError, match="999 samples"):
         read_record(tmp_path / "00001_lr")
+
+
+def odd_record(record):
+    """Write the record with another gain, so that wfdb reads it; return its header."""
+    path, samples = record
+    write(path.parent, samples.T, gain=1000.5)
+    return path.with_suffix(".hea")
+
+
+def test_comments_of_a_header_come_first_or_in_any_language(record):
+    header = odd_record(record)
+    expected, text = read_record(record[0]), header.read_text()
+    header.write_text(f"# né(e) 1950\n{text}# Größe 180\n", encoding="utf-8")
+    np.testing.assert_array_equal(read_record(record[0]), expected)
+
+
+def test_a_header_without_checksums_is_taken(record):
+    header = odd_record(record)
+    expected = read_record(record[0])
+    first, *lines = (line.split() for line in header.read_text().splitlines())
+    kept = [first, *([*line[:6], *line[8:]] for line in lines)]
+    header.write_text("".join(" ".join(line) + "\n" for line in kept))
+    np.testing.assert_array_equal(read_record(record[0]), expected)
+
+
+@pytest.mark.parametrize(("fs", "frames", "beside"), [(25, 4, 4), (20, 5, 1)])
+def test_the_lowest_rate_is_that_of_the_leads_alone(tmp_path, rng, fs, frames, beside):
+    samples = rng.integers(-2000, 2000, (12, 1000))
+    wfdb.wrsamp(
+        "frames",
+        fs=fs,
+        units=["mV"] * 12 + ["Ohm"],
+        sig_name=[*LEADS, "RESP"],
+        e_d_signal=[*samples, rng.integers(-100, 100, 10 * fs * beside)],
+        samps_per_frame=[frames] * 12 + [beside],
+        fmt=["16"] * 13,
+        adc_gain=[1000.0] * 13,
+        baseline=[0] * 13,
+        write_dir=str(tmp_path),
+    )
+    np.testing.assert_array_equal(read_record(tmp_path / "frames"), samples)
+
+
+def test_a_signal_beside_the_leads_may_have_no_gain(tmp_path, rng):
+    samples = rng.integers(-2000, 2000, (1000, 13))
+    write(tmp_path, samples, names=[*LEADS, "RESP"])
+    header = tmp_path / "00001_lr.hea"
+    lines = header.read_text().splitlines()
+    lines[13] = lines[13].replace("1000.0(0)/mV", "0")
+    header.write_text("\n".join(lines) + "\n")
+    np.testing.assert_array_equal(read_record(tmp_path / "00001_lr"), samples.T[:12])

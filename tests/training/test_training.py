@@ -14,6 +14,7 @@ from sklearn.metrics import log_loss
 
 from closure import ROOT
 from defaults import FP32, TRAINING
+from ecg_temporal.evaluation.metrics import thresholded_metrics
 from ecg_temporal.models.settings import ArchitectureSettings, TrunkSettings
 from ecg_temporal.store import write_split
 from ecg_temporal.training import checkpoint, loop
@@ -440,3 +441,19 @@ def test_divergence_is_told_with_its_first_step():
     losses = np.array([0.5, 0.4, np.nan, 0.3, np.inf])
     with pytest.raises(FloatingPointError, match="the loss is nan in epoch 2, step 3 of 5"):
         loop._refuse_divergence(losses, torch.nn.Linear(1, 1), 2, 0.1)
+
+
+def test_what_is_logged_of_the_validation_fold_is_at_a_probability_of_one_half(splits):
+    weights, (row,) = fit(splits, settings=TRAINING.model_copy(update={"epochs": 1}))
+    model = spec(splits["train"]).build()
+    model.load_state_dict(weights)
+    logits = predict_logits(model, Batches(splits["validation"], 64, FP32), 500)
+    expected = thresholded_metrics(splits["validation"].labels, logits >= 0)
+    assert {name: row[name] for name in expected} == pytest.approx(expected, nan_ok=True)
+
+
+def test_fewer_records_than_a_batch_are_one_batch(splits):
+    few = {**splits, "train": splits["train"].part(slice(0, TRAINING.batch_size - 1))}
+    _, history = fit(few)
+    assert np.isfinite([row["train_loss"] for row in history]).all()
+    assert history[0]["train_loss"] != history[-1]["train_loss"]

@@ -16,7 +16,7 @@ PARTS = {"all": "", "order": ", from the order of frames", "frames": ", whatever
 def run(options: argparse.Namespace) -> None:
     """Run the command."""
     paths = find_records([options.record])
-    if len(paths) > 1:
+    if len(paths) != 1:
         raise ValueError(f"{options.record} holds {len(paths)} records; name one of them")
     ecg = read_ecg(paths[0])
     refuse_unwritable(options.out.resolve().parent)

@@ -2,6 +2,7 @@
 
 import sys
 
+from ecg_temporal.commands.output import tell
 from ecg_temporal.inference.predictor import Predictor, load_predictor, winners
 from ecg_temporal.inference.provenance import trained_on
 from ecg_temporal.inference.records import ECG
@@ -26,5 +27,5 @@ def print_warnings(ecg: ECG, predictor: Predictor) -> list[str]:
     if moved := ", ".join(f"{lead} {offset / 1000:+.2g}" for lead, offset in offsets if offset):
         warnings.append(f"leads far from zero, whose mean (mV) is taken away: {moved}")
     for warning in warnings:
-        print(f"{ecg.name}: {warning}", file=sys.stderr)
+        tell(f"{ecg.name}: {warning}")
     return warnings

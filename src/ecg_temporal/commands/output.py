@@ -10,7 +10,7 @@ from typing import Any, TextIO
 from ecg_temporal import files
 from ecg_temporal.ptbxl.names import full_names
 
-LONGEST_NAME = 90
+LONGEST_NAME, LONGEST_MESSAGE = 90, 2000
 
 
 def named(classes: list[str], probabilities: Any, decisions: Any) -> list[tuple[str, float, bool]]:
@@ -23,6 +23,20 @@ def named(classes: list[str], probabilities: Any, decisions: Any) -> list[tuple[
 def shortened(name: str) -> str:
     """Return a record's name short enough for a title: of a long path, its end."""
     return name if len(name) <= LONGEST_NAME else f"…{name[-LONGEST_NAME:]}"
+
+
+def printable(text: str) -> str:
+    """Return what may be told in a terminal: a record's header can hold what a terminal would obey."""
+    escaped = "".join(
+        c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode()
+        for c in text[:LONGEST_MESSAGE]
+    )
+    return escaped if len(text) <= LONGEST_MESSAGE else f"{escaped}…"
+
+
+def tell(text: str) -> None:
+    """Print `text` on stderr."""
+    print(printable(text), file=sys.stderr)
 
 
 def replacing(path: Path) -> AbstractContextManager[Path]:

@@ -3,6 +3,7 @@
 import argparse
 import codecs
 import csv
+import hashlib
 import json
 import os
 import sys
@@ -16,12 +17,15 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from ecg_temporal.commands.model import load, print_warnings
-from ecg_temporal.commands.output import named, refuse_unwritable, replacing, shortened, to_stdout
+from ecg_temporal.commands.output import named, refuse_unwritable, replacing, shortened, tell, to_stdout
 from ecg_temporal.inference.drawing import SECONDS, draw_ecg
 from ecg_temporal.inference.predictor import Predictor
 from ecg_temporal.inference.records import find_records, read_ecg
 from ecg_temporal.ptbxl.names import full_names
 from ecg_temporal.ptbxl.waveforms import RecordError
+
+LONGEST_STEM = 160
+"""Bytes of a drawing's name."""
 
 
 def run(options: argparse.Namespace) -> None:
@@ -39,7 +43,7 @@ def run(options: argparse.Namespace) -> None:
     if not readable:
         raise ValueError("no record is left")
     if left_out := missing + len(paths) - len(readable):
-        print(f"{len(readable)} predicted, {left_out} left out", file=sys.stderr)
+        tell(f"{len(readable)} predicted, {left_out} left out")
     about: list[dict[str, Any]] = []
     probabilities, decisions = predictor.predict(_signals(readable, predictor, about))
     rows = _rows(about, probabilities, decisions, predictor.spec.classes)
@@ -60,10 +64,15 @@ def _find(options: argparse.Namespace) -> tuple[list[Path], int]:
     if not given:
         raise ValueError("stdin names no record")
     missing: list[OSError] = []
-    paths = find_records(given, missing.append if options.skip_bad else None)
+    paths = find_records(given, missing.append if options.skip_bad else None, _tell_joined)
     for error in missing:
-        print(f"left out: {error}", file=sys.stderr)
+        tell(f"left out: {error}")
     return paths, len(missing)
+
+
+def _tell_joined(record: Path, segments: list[Path]) -> None:
+    names = ", ".join(segment.name for segment in segments)
+    tell(f"{record}: predicted as a whole, not segment by segment: {names}")
 
 
 def _with_stdin(paths: list[Path]) -> Iterator[Path]:
@@ -85,7 +94,7 @@ def _readable(paths: list[Path], skip_bad: bool) -> Iterator[Path]:
             if not skip_bad:
                 hint = "; --skip-bad leaves such records out" if len(paths) > 1 else ""
                 raise ValueError(f"{error}{hint}") from None
-            print(f"left out: {error}", file=sys.stderr)
+            tell(f"left out: {error}")
         else:
             yield path
 
@@ -136,7 +145,10 @@ def _draw(
 def _drawing(folder: Path, record: Path) -> Path:
     """Return where a record is drawn: a folder for each of its own, so that a/b_c and a_b/c are two."""
     inside = [part for part in record.parts if part not in ("/", "..")]
-    return folder.joinpath(*inside[:-1], f"{inside[-1]}.png")
+    name = inside[-1]
+    if len(name.encode()) > LONGEST_STEM:  # a file system takes 255 bytes, a temporary name's included
+        name = f"{name[: LONGEST_STEM // 8]}-{hashlib.sha256(name.encode()).hexdigest()[:16]}"
+    return folder.joinpath(*inside[:-1], f"{name}.png")
 
 
 def _refuse_shared_drawings(folder: Path, paths: list[Path]) -> None:

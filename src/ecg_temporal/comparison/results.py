@@ -64,8 +64,8 @@ def read_results(metrics: Path, names: list[str], epochs: int) -> Results:
         for seed, row in trained[(trained != epochs).any(axis=1)].iterrows():
             stage = stage_name("train", name, seed)
             raise ValueError(
-                f"{metrics / 'history' / name}.csv: seed {seed} was trained for {row['max']} epochs, not "
-                f"{epochs}: it is of another recipe; run `dvc repro -f -s {stage} && dvc repro`"
+                f"{metrics / 'history' / name}.csv: seed {seed} has {row['size']} epochs up to {row['max']}, "
+                f"not {epochs}: it is of another recipe; run `dvc repro -f -s {stage} && dvc repro`"
             )
     frame = pd.DataFrame.from_dict(headline, orient="index").astype(float).rename_axis("architecture")
     return Results(frame, **{kind: pd.concat(parts, ignore_index=True) for kind, parts in tables.items()})

@@ -18,6 +18,8 @@ from ecg_temporal.ptbxl.amplitude import is_plausible, span_mv
 from ecg_temporal.ptbxl.settings import SAMPLING_RATE
 from ecg_temporal.ptbxl.waveforms import LEADS, RecordError, read_record
 
+_CODE = re.compile(r"\w[\w.-]*")
+
 
 @dataclass(frozen=True)
 class ECG:
@@ -37,7 +39,11 @@ class ECG:
         return told
 
 
-def find_records(paths: Iterable[Path], missing: Callable[[OSError], None] | None = None) -> list[Path]:
+def find_records(
+    paths: Iterable[Path],
+    missing: Callable[[OSError], None] | None = None,
+    joined: Callable[[Path, list[Path]], None] | None = None,
+) -> list[Path]:
     """Return the records at `paths`, without suffix: records with or without suffix, and all below folders.
 
     Links to folders are followed. Of a record in several segments, the segments are no records of their own.
@@ -47,6 +53,8 @@ def find_records(paths: Iterable[Path], missing: Callable[[OSError], None] | Non
     paths : iterable of Path
     missing : callable, optional
         Is told of each path where there is no record, or none to be read, which is then left out.
+    joined : callable, optional
+        Is told of each record in segments, and which of the others are left out as these.
 
     Raises
     ------
@@ -68,8 +76,13 @@ def find_records(paths: Iterable[Path], missing: Callable[[OSError], None] | Non
             found |= dict.fromkeys(_records_at(path, tell))
         except OSError as error:
             tell(error)
-    segments = {segment for record in found for segment in _segments(record.with_name(record.name + ".hea"))}
-    return [record for record in found if record not in segments]
+    for record in list(found):
+        inside = [each for each in _segments(record) if each in found and each != record]
+        if inside and joined is not None:
+            joined(record, inside)
+        for each in inside:
+            del found[each]
+    return list(found)
 
 
 def read_ecg(path: Path) -> ECG:
@@ -91,7 +104,8 @@ def read_ecg(path: Path) -> ECG:
     codes = [code.strip() for code in listed[1].split(",")] if listed else []
     # A name in another encoding than UTF-8 could be neither written nor drawn.
     name = os.fsencode(path).decode("utf-8", "backslashreplace")
-    return ECG(name, signals, [code for code in codes if code not in ("", "Unknown")])
+    # A code is a number; what else stands there could be a formula where the table is opened.
+    return ECG(name, signals, [code for code in codes if _CODE.fullmatch(code) and code != "Unknown"])
 
 
 def _records_at(path: Path, tell: Callable[[OSError], None]) -> list[Path]:
@@ -130,8 +144,9 @@ def _headers_below(folder: Path, tell: Callable[[OSError], None]) -> Iterator[Pa
                     tell(error)
 
 
-def _segments(header: Path) -> list[Path]:
+def _segments(record: Path) -> list[Path]:
     """Return the segments, without suffix, that a header lists if it has several (`name/segments …`)."""
+    header = record.with_name(record.name + ".hea")
     try:
         lines = header.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:  # `read_ecg` refuses it

@@ -43,18 +43,20 @@ class DownloadError(OSError):
 
 
 class OneHostSession(requests.Session):
-    """A session that follows redirects on the host it asked, and refuses those that lead elsewhere."""
+    """A session that follows redirects on the host it asked, and refuses those elsewhere or without HTTPS."""
 
     def get_redirect_target(self, response: requests.Response) -> str | None:
         """Return where `response` redirects to, if it does.
 
         Raises:
-            requests.exceptions.InvalidURL: to another host.
+            requests.exceptions.InvalidURL: to another host, or from HTTPS to another scheme.
 
         """
         target = super().get_redirect_target(response)
-        if target and urlsplit(urljoin(response.url, target)).netloc != urlsplit(response.url).netloc:
-            raise requests.exceptions.InvalidURL(f"it redirects to another host: {target}")
+        if target:
+            asked, led = urlsplit(response.url), urlsplit(urljoin(response.url, target))
+            if led.netloc != asked.netloc or asked.scheme == "https" != led.scheme:
+                raise requests.exceptions.InvalidURL(f"it redirects to another host or scheme: {target}")
         return target
 
 

@@ -23,8 +23,11 @@ SAMPLES = 1000
 
 SECONDS = SAMPLES / SAMPLING_RATE
 
-LOWEST_RATE = 50
-"""Hz. A lower rate has lost most of the QRS complex, whatever is made of it."""
+LOWEST_RATE, HIGHEST_RATE = 50, 10_000
+"""Hz. A lower rate has lost most of the QRS complex; no ECG has a higher one."""
+
+LARGEST_HEADER, MOST_SIGNALS, LONGEST_SKEW = 1_000_000, 256, 10_000
+"""Bytes of a header, signals in it, samples that one lags behind: wfdb takes memory for all that is said."""
 
 _MISSING = np.iinfo(np.int16).min
 """How format 16 says that a sample is missing."""
@@ -32,14 +35,15 @@ _MISSING = np.iinfo(np.int16).min
 _MICROVOLTS = {"uv": 1.0, "mv": 1e3, "v": 1e6}
 
 _RATE = re.compile(r"\d+(\.\d*)?(/\S*)?")
-_GAIN = re.compile(r"[-+]?[\d.]*[1-9]")
+_GAIN = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
+_SKEW = re.compile(r":(\d+)")
 
 _PLAIN_HEADER = re.compile(
     rf"(?P<record>[\w-]+) {len(LEADS)} {SAMPLING_RATE} {SAMPLES}\s*\n"
     + r"\s*\n".join(
         rf"(?P=record)\.dat 16 1000(?:\.0)?(?:\(0\))?/mV 16 0 -?\d+ (-?\d+) 0 (?i:{lead})" for lead in LEADS
     )
-    + r"\s*(?:#[^\n]*\n?)*"
+    + r"\s*(?:#[^\n]*(?:\n|\Z))*"
 )
 
 
@@ -69,29 +73,29 @@ def read_record(path: Path, any_length: bool = False) -> NDArray[np.int16]:
     Raises
     ------
     RecordError
-        A file is missing, can't be opened, is truncated or damaged; the sampling rate is not given; a lead is
-        missing, there twice, sampled below 50 Hz, not calibrated or in an unknown unit; the record is not as
-        long as it must be; a segment is not as the record's header says; a sample is missing or too large.
+        A file is missing, can't be opened, is truncated, damaged or absurdly large; the sampling rate is not
+        given; a lead is missing, there twice, sampled below 50 Hz or above 10 kHz, not calibrated or in an
+        unknown unit; the record is not as long as it must be; a segment is not as the record's header says; a
+        sample is missing or too large.
 
     """
     header_path = path.with_name(path.name + ".hea")
+    file, size = path.with_name(path.name + ".dat"), 2 * SAMPLES * len(LEADS)
     try:
+        _refuse_large(path, header_path)
         header = header_path.read_bytes().decode("utf-8", errors="replace")
         plain = _PLAIN_HEADER.fullmatch(header)
         if plain is None or plain["record"] != path.name:
             return _read_by_wfdb(path, any_length)
-        samples = np.fromfile(path.with_name(path.name + ".dat"), dtype="<i2")
+        if (found := file.stat().st_size) != size and not file.is_dir():
+            raise RecordError("a truncated file", f"{file}: {found} bytes, not {size} as its header says")
+        samples = np.fromfile(file, dtype="<i2")
     except FileNotFoundError as error:
         missing = str(error.filename or path)
         needed = missing if missing.startswith(str(path)) else f"{path} needs {missing}"
         raise RecordError("a missing file", f"{needed}: no such file") from None
     except OSError as error:
         raise RecordError("an unreadable file", f"{path}: {error.strerror or error}") from error
-    if samples.size != SAMPLES * len(LEADS):
-        raise RecordError(
-            "a truncated file",
-            f"{path}.dat: {samples.size * 2} bytes, not {SAMPLES * len(LEADS) * 2} as its header says",
-        )
     signal = samples.reshape(SAMPLES, len(LEADS)).T
     # Eight samples a row: NumPy adds long rows several times as fast as short ones.
     sums = samples.reshape(-1, 8 * len(LEADS)).sum(axis=0, dtype=np.int16)
@@ -116,6 +120,7 @@ def _read_by_wfdb(path: Path, any_length: bool) -> NDArray[np.int16]:
 
 def _read_segments(path: Path) -> list[tuple[Path, wfdb.Record]]:
     """Return the segments of a record with their paths: itself, unless its header lists several."""
+    _refuse_files(path)
     header = wfdb.rdheader(str(path), rd_segments=True)
     if not isinstance(header, wfdb.MultiRecord):
         _refuse_header(path, header)
@@ -146,12 +151,52 @@ def _read_segments(path: Path) -> list[tuple[Path, wfdb.Record]]:
     return found
 
 
+def _refuse_large(path: Path, header: Path) -> None:
+    if (size := header.stat().st_size) > LARGEST_HEADER:
+        raise RecordError("an unreadable file", f"{path}: its header {header.name} has {size} bytes")
+
+
+def _refuse_files(path: Path, segment: Path | None = None) -> None:
+    """Refuse a record, or a segment of it, on which wfdb would wait for ever or spend all memory."""
+    here = segment or path
+    header = here.with_name(f"{here.name}.hea")
+    if header.exists() and not header.is_file():
+        raise RecordError("an unreadable file", f"{path}: {header} is no regular file")
+    _refuse_large(path, header)
+    about, *rest = [line.decode("ascii", "replace").split() for line in _lines(header)] or [[""]]
+    if "/" in about[0]:
+        if segment is not None:
+            raise RecordError("an unreadable file", f"{path}: its segment {segment.name} has segments")
+        for name in dict.fromkeys(line[0] for line in rest):
+            if name != "~":
+                _refuse_files(path, path.with_name(name))
+        return
+    signals = int(about[1]) if len(about) > 1 and about[1].isdecimal() else 0
+    if signals > min(len(rest), MOST_SIGNALS):
+        raise RecordError(
+            "an unreadable file",
+            f"{path}: {header.name} says {signals} signals and has {len(rest)} (limit {MOST_SIGNALS})",
+        )
+    for name, *rest_of_line in rest:
+        file = header.parent / name
+        if file.exists() and not file.is_file():
+            raise RecordError("an unreadable file", f"{path}: {file} is no regular file")
+        skew = _SKEW.search(rest_of_line[0]) if rest_of_line else None
+        if skew and int(skew[1]) > LONGEST_SKEW:
+            raise RecordError("an unreadable file", f"{path}: a signal lags {skew[1]} samples behind")
+
+
+def _lines(header: Path) -> list[bytes]:
+    """Return the lines of a header that are no comments."""
+    lines = header.read_bytes().splitlines()
+    return [line for line in lines if line.strip() and not line.startswith(b"#")]
+
+
 def _refuse_header(path: Path, header: wfdb.Record) -> None:
     """Refuse what samples can't mend, before they are read."""
     # wfdb leaves out what is not ASCII and takes µV for V; without a rate it assumes 250 Hz, without a gain
     # 200/mV.
-    lines = path.with_name(f"{path.name}.hea").read_bytes().splitlines()
-    lines = [line for line in lines if line.strip() and not line.startswith(b"#")]
+    lines = _lines(path.with_name(f"{path.name}.hea"))
     if not all(line.isascii() for line in lines):
         raise RecordError(
             "an unknown unit",
@@ -170,15 +215,17 @@ def _refuse_header(path: Path, header: wfdb.Record) -> None:
     if twice := [lead for lead in LEADS if names.count(lead) > 1]:
         raise RecordError("a lead twice", f"{path}: lead {', '.join(twice)} is there more than once")
     for name, (_, _, gain, *_) in zip(names, signals, strict=False):
-        if name in LEADS and not _GAIN.match(gain):
+        number = _GAIN.match(gain)
+        if name in LEADS and not (number and float(number[0])):
             raise RecordError(
                 "an unknown gain", f"{path}: lead {name} is not calibrated, its gain is {gain!r}"
             )
     for name, frames in zip(names, header.samps_per_frame, strict=True):
-        if name in LEADS and header.fs * frames < LOWEST_RATE:
+        rate = header.fs * frames
+        if name in LEADS and not LOWEST_RATE <= rate <= HIGHEST_RATE:
             raise RecordError(
-                "a low rate",
-                f"{path}: lead {name} has {header.fs * frames:g} Hz; {LOWEST_RATE} Hz or more is needed",
+                "a low rate" if rate < LOWEST_RATE else "a high rate",
+                f"{path}: lead {name} has {rate:g} Hz; {LOWEST_RATE} to {HIGHEST_RATE} Hz can be read",
             )
 
 
