@@ -9,7 +9,7 @@ from scipy.special import expit
 from defaults import FP32
 from ecg_temporal.comparison.verdict import Verdict, write_verdict
 from ecg_temporal.evaluation.decisions import read_rules, write_rules
-from ecg_temporal.inference.predictor import load_predictor, winners
+from ecg_temporal.inference.predictor import Predictor, load_predictor, winners
 from ecg_temporal.inference.records import find_records, read_ecg
 from ecg_temporal.ptbxl.waveforms import LEADS, RecordError
 from ecg_temporal.training.batches import pieces
@@ -32,6 +32,23 @@ def test_any_rate_gain_unit_order_and_format_gives_the_same_probabilities(traine
     p, decisions = predictor.predict(ecg.signals for ecg in records)
     np.testing.assert_allclose(p[:3], p[[3, 3, 3]], atol=0.02)
     assert decisions.shape == p.shape == (4, 23)
+
+
+def test_of_long_records_few_are_held_at_once(trained, splits, monkeypatch):
+    signals = [np.tile(splits["test"].signals[0], n) for n in (3, 1, 1, 2, 1)]
+    predictor = load_predictor("cnn_gru", "half", FP32)
+    expected, _ = predictor.predict(signals)
+    monkeypatch.setattr("ecg_temporal.inference.predictor.BATCH_SAMPLES", 3000)
+    held, logits = [], Predictor.logits
+
+    def noted(self, batch):
+        held.append(len(batch))
+        return logits(self, batch)
+
+    monkeypatch.setattr(Predictor, "logits", noted)
+    found, _ = predictor.predict(iter(signals))
+    assert held == [1, 3, 1]
+    np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 def test_the_probabilities_are_the_calibrated_mean_over_pieces_and_seeds(trained, splits):

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,8 @@ from ecg_temporal.training.batches import pieces
 from ecg_temporal.training.hardware import Hardware
 
 VERDICT = Path("reports/tables/verdict.json")
-BATCH_RECORDS = 64
+BATCH_RECORDS, BATCH_SAMPLES = 64, 360_000
+"""Records held at once, or samples, an hour of 100 Hz: of long records fewer."""
 SHORTEST_SECONDS = 1.0
 """Of a record that is predicted. Shorter ones than those of training score lower: the report's Context."""
 
@@ -46,7 +46,7 @@ class Predictor:
             are `levelled` first.
 
         """
-        logits = [self.logits(batch) for batch in _batches(signals, BATCH_RECORDS)]
+        logits = [self.logits(batch) for batch in _batches(signals)]
         if not logits:
             nothing = np.empty((0, len(self.spec.classes)))
             return nothing, nothing.astype(bool)
@@ -142,7 +142,12 @@ def winners(verdict: Path = VERDICT) -> dict[str, str]:
     return {"winner": found.least, "best": found.best}
 
 
-def _batches(items: Iterable[NDArray[Any]], size: int) -> Iterator[list[NDArray[Any]]]:
-    rest = iter(items)
-    while batch := list(islice(rest, size)):
+def _batches(signals: Iterable[NDArray[Any]]) -> Iterator[list[NDArray[Any]]]:
+    batch: list[NDArray[Any]] = []
+    for one in signals:
+        batch.append(one)
+        if len(batch) == BATCH_RECORDS or sum(each.shape[1] for each in batch) >= BATCH_SAMPLES:
+            yield batch
+            batch = []
+    if batch:
         yield batch
