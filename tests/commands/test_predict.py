@@ -417,7 +417,7 @@ def test_what_a_terminal_would_obey_is_told_in_escapes_and_a_long_name_is_drawn(
     said = capsys.readouterr().err
     assert "\x1b" not in said and r"\x1b[2J" in said
     (drawn,) = (trained / "drawn/records").iterdir()
-    assert drawn.name.startswith("n" * 20 + "-") or drawn.name.startswith("n" * 20)
+    assert re.fullmatch(r"n{40}-[0-9a-f]{16}\.png", drawn.name)
 
 
 def test_codes_that_are_none_are_left_out(trained, splits):

@@ -1,7 +1,5 @@
 """The trained model that a command uses, and what it says of a record beside its findings."""
 
-import sys
-
 from ecg_temporal.commands.output import tell
 from ecg_temporal.inference.predictor import Predictor, load_predictor, winners
 from ecg_temporal.inference.provenance import trained_on
@@ -14,9 +12,9 @@ def load(model: str | None, rule: str) -> tuple[str, Predictor]:
     name = model or winners()["winner"]
     predictor = load_predictor(name, rule, choose_hardware("auto", "fp32"))
     if (dataset := trained_on(name)) == "synthetic":
-        print(f"{name} was trained on synthetic ECGs: it says nothing of real ones", file=sys.stderr)
+        tell(f"{name} was trained on synthetic ECGs: it says nothing of real ones")
     elif dataset == "own":
-        print(f"{name} was trained on your own records, not on PTB-XL", file=sys.stderr)
+        tell(f"{name} was trained on your own records, not on PTB-XL")
     return name, predictor
 
 

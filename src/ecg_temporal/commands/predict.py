@@ -147,7 +147,8 @@ def _drawing(folder: Path, record: Path) -> Path:
     inside = [part for part in record.parts if part not in ("/", "..")]
     name = inside[-1]
     if len(name.encode()) > LONGEST_STEM:  # a file system takes 255 bytes, a temporary name's included
-        name = f"{name[: LONGEST_STEM // 8]}-{hashlib.sha256(name.encode()).hexdigest()[:16]}"
+        # Of a character four bytes at most.
+        name = f"{name[: LONGEST_STEM // 4]}-{hashlib.sha256(name.encode()).hexdigest()[:16]}"
     return folder.joinpath(*inside[:-1], f"{name}.png")
 
 
